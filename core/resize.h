@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Bicubic resampling of 8-bit pictures with antialiasing: a horizontal pass, then a vertical one,
+ * each rounded and clamped to 0..255; a pass whose size does not change is left out. Weights are
+ * computed in double and rounded to 22 fractional bits, sums are 32-bit integers, so that every
+ * kernel, every split over threads and Pillow's BICUBIC (up to version 12) give the same bytes.
+ */
+#ifndef G4_RESIZE_H
+#define G4_RESIZE_H
+
+#include <glib.h>
+
+#include "gemma4.h"
+
+/* ------------------------------------------------------------------------------------------
+ * The resizer: one picture size to another
+ */
+typedef struct G4Resizer G4Resizer;
+
+/* Makes the weights of both passes and the scratch of `threads` workers (at least 1); everything
+ * that allocates happens here. `cpu_flags` (cpu.h) chooses the kernels and must not promise what
+ * the processor lacks. NULL and G4_ERROR_FRAME for a side of 0 or above 2^20, or when the memory
+ * for it cannot be had or would exceed 1 GiB. Thread safe. */
+G4Resizer *g4_resizer_new(guint src_width, guint src_height, guint dst_width, guint dst_height,
+                          guint cpu_flags, guint threads, GError **error);
+void g4_resizer_free(G4Resizer *resizer); /* NULL allowed */
+
+/* Memory that the resizer takes. */
+guint64 g4_resizer_get_bytes(const G4Resizer *resizer);
+
+/* Resizes `frame`, which has the source's size, into `dst`: RGB, dst_width * 3 bytes a row, packed.
+ * Reads exactly width pixels of each row of the frame, whatever its stride and alignment. A fourth
+ * byte is dropped (RGBX) or composited on white first (RGBA). Runs the worker threads itself: the
+ * caller stands between g4_workers_acquire and g4_workers_release and has reserved `threads`.
+ * Allocates nothing; one call at a time on one resizer. */
+void g4_resizer_run(G4Resizer *resizer, const G4Frame *frame, guint8 *dst);
+
+/* ------------------------------------------------------------------------------------------
+ * Weights of one pass
+ */
+#define G4_RESIZE_BITS 22 /* fractional bits of a weight: Pillow's PRECISION_BITS */
+
+typedef struct G4ResizePass {
+    guint n_in;
+    guint n_out; /* 0: the pass is left out, nothing below is there */
+    guint taps;  /* room for weights of an output: the largest count, rounded up to 4 */
+    guint32 *first; /* [n_out], input sample of weight 0; never decreases */
+    guint32 *count; /* [n_out], 1 .. taps; first + count <= n_in and never decreases */
+    gint32 *weights; /* [n_out, taps], zeros after count */
+    /* [n_out, taps / 4, 8]: four weights as hi[4], then lo[4], weight = hi * 256 + lo with
+     * lo = 0 .. 255. Both halves fit a 16-bit multiply-add, whose sums are exact: a weight is
+     * below 1.25 * 2^22 in magnitude. */
+    gint16 *split;
+    guint64 bytes;
+} G4ResizePass;
+
+/* Computes the weights from n_in to n_out samples. FALSE and G4_ERROR_FRAME as g4_resizer_new;
+ * `pass` may be cleared in any case. */
+gboolean g4_resize_pass_init(G4ResizePass *pass, guint n_in, guint n_out, GError **error);
+void g4_resize_pass_clear(G4ResizePass *pass);
+
+/* ------------------------------------------------------------------------------------------
+ * Kernels
+ */
+#define G4_RESIZE_ROWS 4   /* rows that a horizontal kernel takes at once */
+#define G4_RESIZE_SLACK 16 /* bytes that it may read after a row */
+
+/* Resizes `rows` (1 .. G4_RESIZE_ROWS) rows of RGB from pass->n_in to pass->n_out pixels. Source
+ * rows are followed by G4_RESIZE_SLACK readable bytes, whose values do not matter; of a
+ * destination row exactly n_out * 3 bytes are written. */
+#define decl_resize_horizontal_fn(name)                                                            \
+    void(name)(guint8 * dst, gsize dst_stride, const guint8 *src, gsize src_stride, guint rows,    \
+               const G4ResizePass *pass)
+typedef decl_resize_horizontal_fn(*g4_resize_horizontal_fn);
+
+/* Makes output row i of `pass`, `bytes` long, from the rows that it takes: rows[0] is input row
+ * pass->first[i], and there are pass->count[i] of them. `dst` is none of them. */
+#define decl_resize_vertical_fn(name)                                                              \
+    void(name)(guint8 * dst, const guint8 *const *rows, gsize bytes, const G4ResizePass *pass,     \
+               guint i)
+typedef decl_resize_vertical_fn(*g4_resize_vertical_fn);
+
+/* `pixels` pixels of four bytes to three: the fourth dropped (rgbx), or each composited on white
+ * (rgba): (c * a + 255 * (255 - a)) / 255 to the nearest, which is what Pillow's alpha_composite
+ * on an opaque white picture gives for every c and a. */
+#define decl_rgb_from_fn(name) void(name)(guint8 * dst, const guint8 *src, gsize pixels)
+typedef decl_rgb_from_fn(*g4_rgb_from_fn);
+
+typedef struct G4ResizeKernels {
+    g4_resize_horizontal_fn horizontal;
+    g4_resize_vertical_fn vertical;
+    g4_rgb_from_fn rgb_from_rgbx;
+    g4_rgb_from_fn rgb_from_rgba;
+} G4ResizeKernels;
+
+/* The best kernels that these flags (cpu.h) allow. */
+void g4_resize_kernels_init(G4ResizeKernels *k, guint cpu_flags);
+
+decl_resize_horizontal_fn(g4_resize_horizontal_rgb_c);
+decl_resize_horizontal_fn(g4_resize_horizontal_rgb_avx2);
+decl_resize_horizontal_fn(g4_resize_horizontal_rgb_avx512);
+
+decl_resize_vertical_fn(g4_resize_vertical_u8_c);
+decl_resize_vertical_fn(g4_resize_vertical_u8_avx2);
+decl_resize_vertical_fn(g4_resize_vertical_u8_avx512);
+
+decl_rgb_from_fn(g4_rgb_from_rgbx_c);
+decl_rgb_from_fn(g4_rgb_from_rgbx_avx2);
+
+decl_rgb_from_fn(g4_rgb_from_rgba_c);
+decl_rgb_from_fn(g4_rgb_from_rgba_avx2);
+
+#endif /* G4_RESIZE_H */
