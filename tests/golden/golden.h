@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A golden: the tensors that the reference implementation computed, and what the encoder under
+ * test says at the same stages. Everything here is for test programs: a golden that cannot be
+ * read ends the program by an assertion, a stage that differs fails the running test.
+ */
+#ifndef GOLDEN_H
+#define GOLDEN_H
+
+#include "checkpoint.h"
+#include "encoder.h"
+
+/* Largest absolute difference allowed, as a part of the stage's RMS. */
+#define GOLDEN_TOLERANCE 1e-4
+
+typedef struct Golden {
+    G4Checkpoint *file;
+    GHashTable *used; /* names that somebody asked for and got */
+} Golden;
+
+void golden_init(Golden *golden, const char *path);
+void golden_clear(Golden *golden);
+
+/* A tensor's name from a format; NULL when the golden has none of that name. */
+const G4Tensor *golden_find(Golden *golden, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* Its contents; the caller's. A tensor of another dtype ends the program. */
+float *golden_floats(const Golden *golden, const G4Tensor *tensor);
+guint8 *golden_bytes(const Golden *golden, const G4Tensor *tensor);
+gint32 *golden_ints(const Golden *golden, const G4Tensor *tensor);
+
+/* Tensors that nobody asked for: a golden's stage that no test looks at is a gap in the test. */
+void golden_assert_all_used(const Golden *golden);
+
+/* Compares n values, prints the largest difference, and fails the running test above the
+ * tolerance (or at a NaN). `what` leads the message. */
+void golden_compare(const char *what, const float *found, const float *expected, gsize n,
+                    double rms);
+double golden_rms(const float *values, gsize n);
+
+/* ------------------------------------------------------------------------------------------
+ * What the encoder computes inside, row by row, through its probe.
+ */
+typedef struct Stage {
+    char *name;
+    guint total_rows; /* that the encoder must deliver */
+    guint n_kept;     /* rows that the golden has */
+    guint width;
+    gint *slot;      /* [total_rows]: index of a row among the kept ones, or -1 */
+    float *expected; /* [n_kept, width] */
+    float *found;    /* [n_kept, width] */
+    guint8 *times;   /* [n_kept]: how often the row came */
+    double rms;      /* of the stage, all rows */
+} Stage;
+
+typedef struct Capture {
+    GHashTable *stages; /* name to Stage */
+    gint n_bad_calls;   /* probe calls that do not fit their stage */
+} Capture;
+
+void capture_init(Capture *capture);
+void capture_clear(Capture *capture);
+
+/* Expects the stage. `expected` is taken. rows: the n_kept rows that the golden has, in its order;
+ * NULL: all. rms: 0 takes that of the expected values. */
+void capture_expect(Capture *capture, const char *name, float *expected, guint width, guint n_kept,
+                    const gint32 *rows, guint total_rows, double rms);
+
+/* A G4Probe whose user is a Capture. Thread safe. */
+void capture_probe(void *capture, const char *stage, guint first_row, guint n_rows, guint width,
+                   const float *rows, gsize row_stride);
+
+/* Fails the running test for each stage that was not delivered completely, or that differs. */
+void capture_compare(const Capture *capture, const char *what);
+
+#endif /* GOLDEN_H */
