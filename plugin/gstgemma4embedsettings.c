@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gemma4embed's writable properties: their table and where they are kept.
+ */
+#include "gstgemma4embedsettings.h"
+
+void gst_gemma4_settings_init(GstGemma4Settings *settings)
+{
+    *settings = (GstGemma4Settings){
+        .normalize = TRUE,
+        .inference_interval = 1,
+        .max_rate_d = 1,
+        .meta_types = GST_GEMMA4_META_AVAILABLE,
+    };
+}
+
+gboolean gst_gemma4_settings_set(GstGemma4Settings *s, guint id, const GValue *value)
+{
+    switch (id) {
+    case GST_GEMMA4_SETTING_MODEL:
+        g_free(s->model);
+        s->model = g_value_dup_string(value);
+        break;
+    case GST_GEMMA4_SETTING_OUTPUT:
+        s->output = g_value_get_enum(value);
+        break;
+    case GST_GEMMA4_SETTING_NORMALIZE:
+        s->normalize = g_value_get_boolean(value);
+        break;
+    case GST_GEMMA4_SETTING_RESIZE:
+        s->resize = g_value_get_enum(value);
+        break;
+    case GST_GEMMA4_SETTING_IMAGE_SIZE:
+        s->image_size = g_value_get_uint(value);
+        break;
+    case GST_GEMMA4_SETTING_MAX_SOFT_TOKENS:
+        s->max_soft_tokens = g_value_get_uint(value);
+        break;
+    case GST_GEMMA4_SETTING_PRECISION:
+        s->precision = g_value_get_enum(value);
+        break;
+    case GST_GEMMA4_SETTING_THREADS:
+        s->threads = g_value_get_uint(value);
+        break;
+    case GST_GEMMA4_SETTING_INFERENCE_INTERVAL:
+        s->inference_interval = g_value_get_uint(value);
+        break;
+    case GST_GEMMA4_SETTING_MAX_RATE:
+        s->max_rate_n = gst_value_get_fraction_numerator(value);
+        s->max_rate_d = gst_value_get_fraction_denominator(value);
+        break;
+    case GST_GEMMA4_SETTING_META_TYPES:
+        s->meta_types = g_value_get_flags(value);
+        break;
+    case GST_GEMMA4_SETTING_POST_MESSAGES:
+        s->post_messages = g_value_get_boolean(value);
+        break;
+    default:
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean gst_gemma4_settings_get(const GstGemma4Settings *s, guint id, GValue *value)
+{
+    switch (id) {
+    case GST_GEMMA4_SETTING_MODEL:
+        g_value_set_string(value, s->model);
+        break;
+    case GST_GEMMA4_SETTING_OUTPUT:
+        g_value_set_enum(value, s->output);
+        break;
+    case GST_GEMMA4_SETTING_NORMALIZE:
+        g_value_set_boolean(value, s->normalize);
+        break;
+    case GST_GEMMA4_SETTING_RESIZE:
+        g_value_set_enum(value, s->resize);
+        break;
+    case GST_GEMMA4_SETTING_IMAGE_SIZE:
+        g_value_set_uint(value, s->image_size);
+        break;
+    case GST_GEMMA4_SETTING_MAX_SOFT_TOKENS:
+        g_value_set_uint(value, s->max_soft_tokens);
+        break;
+    case GST_GEMMA4_SETTING_PRECISION:
+        g_value_set_enum(value, s->precision);
+        break;
+    case GST_GEMMA4_SETTING_THREADS:
+        g_value_set_uint(value, s->threads);
+        break;
+    case GST_GEMMA4_SETTING_INFERENCE_INTERVAL:
+        g_value_set_uint(value, s->inference_interval);
+        break;
+    case GST_GEMMA4_SETTING_MAX_RATE:
+        gst_value_set_fraction(value, s->max_rate_n, s->max_rate_d);
+        break;
+    case GST_GEMMA4_SETTING_META_TYPES:
+        g_value_set_flags(value, s->meta_types);
+        break;
+    case GST_GEMMA4_SETTING_POST_MESSAGES:
+        g_value_set_boolean(value, s->post_messages);
+        break;
+    default:
+        return FALSE;
+    }
+    return TRUE;
+}
+
+void gst_gemma4_settings_install(GObjectClass *klass)
+{
+    const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+    const GParamFlags playing =
+        G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_MODEL,
+        g_param_spec_string("model", "Model",
+                            "Path of the checkpoint: a folder with config.json, a .safetensors "
+                            "file or a model.safetensors.index.json; default none, which is an "
+                            "error at start",
+                            NULL, ready));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_OUTPUT,
+        g_param_spec_enum("output", "Output",
+                          "What is computed of a frame: its soft tokens, their mean (pooled) or "
+                          "the vector shared with text (joint); default auto: the best that "
+                          "checkpoint and build have",
+                          GST_TYPE_GEMMA4_OUTPUT, GST_GEMMA4_OUTPUT_AUTO, ready));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_NORMALIZE,
+        g_param_spec_boolean("normalize", "Normalize",
+                             "Scale pooled and joint vectors to length 1, so that their dot "
+                             "product is the cosine; tokens never are; default true",
+                             TRUE, playing));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_RESIZE,
+        g_param_spec_enum("resize", "Resize",
+                          "How a picture is brought to the encoder's size: to a square, or with "
+                          "its aspect ratio kept; default auto: as the processor file says",
+                          GST_TYPE_GEMMA4_RESIZE, G4_RESIZE_AUTO, ready));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_IMAGE_SIZE,
+        g_param_spec_uint("image-size", "Image size",
+                          "Side of the square in pixels, for resize=square; default 0: as the "
+                          "processor file says, else 768",
+                          0, G_MAXUINT, 0, ready));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_MAX_SOFT_TOKENS,
+        g_param_spec_uint("max-soft-tokens", "Max soft tokens",
+                          "Most soft tokens a picture may become, for resize=aspect; fewer is "
+                          "faster; default 0: as the processor file says",
+                          0, G_MAXUINT, 0, ready));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_PRECISION,
+        g_param_spec_enum("precision", "Precision",
+                          "Number format of the matrix products; default auto: bf16 where the "
+                          "processor multiplies it in hardware, else f32",
+                          GST_TYPE_GEMMA4_PRECISION, G4_PRECISION_AUTO, ready));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_THREADS,
+        g_param_spec_uint("threads", "Threads",
+                          "Number of threads that compute a frame; default 0: the cores that "
+                          "affinity mask and cgroup quota leave",
+                          0, G_MAXUINT, 0, ready));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_INFERENCE_INTERVAL,
+        g_param_spec_uint("inference-interval", "Inference interval",
+                          "Embed every n-th frame; the others pass without an embedding; "
+                          "default 1: all",
+                          1, G_MAXUINT, 1, playing));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_MAX_RATE,
+        gst_param_spec_fraction("max-rate", "Max rate",
+                                "Most embeddings in a second of stream time: the first frame of "
+                                "each period is embedded, of those that inference-interval "
+                                "leaves; default 0/1: no limit",
+                                0, 1, G_MAXINT, 1, 0, 1, playing));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_META_TYPES,
+        g_param_spec_flags("meta-types", "Meta types",
+                           "Metas that carry the embeddings; default all that the running "
+                           "GStreamer has (tensor: from 1.26)",
+                           GST_TYPE_GEMMA4_META_TYPES, GST_GEMMA4_META_AVAILABLE,
+                           ready | GST_PARAM_DOC_SHOW_DEFAULT));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_POST_MESSAGES,
+        g_param_spec_boolean("post-messages", "Post messages",
+                             "Post each embedding as an element message gemma4-embedding too; "
+                             "default false",
+                             FALSE, playing));
+}
