@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libgemma4: the Gemma 4 vision encoder in C.
+ *
+ *   G4Model *model = g4_model_open("gemma-4-E2B-it", &(G4ModelOptions){0}, &error);
+ *   G4Encoder *encoder = g4_encoder_new(model, &(G4EncoderOptions){0}, &error);
+ *   g4_encoder_prepare(encoder, 1920, 1080, &error);          allocates, may fail
+ *   g4_encoder_load(encoder, &frame);                         resize; the frame is free again
+ *   g4_encoder_encode(encoder, tokens);                       [rows, cols] floats
+ *
+ * A model is immutable, reference counted and shared by any number of encoders and threads.
+ * An encoder is mutable and belongs to one stream: its functions may be called from any thread,
+ * but by one at a time.
+ *
+ * Nothing here prints, exits or aborts on what a file or a caller's option holds: functions that
+ * can fail take a GError last and return FALSE or NULL. Zero in an option means its default.
+ */
+#ifndef GEMMA4_H
+#define GEMMA4_H
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#ifndef G4_API
+#define G4_API __attribute__((visibility("default")))
+#endif
+
+#define G4_ERROR (g4_error_quark())
+G4_API GQuark g4_error_quark(void);
+
+typedef enum {
+    G4_ERROR_MISSING,     /* a file or folder does not exist */
+    G4_ERROR_UNREADABLE,  /* it cannot be opened, read to the promised end, or is truncated */
+    G4_ERROR_MALFORMED,   /* its contents contradict each other, or the format */
+    G4_ERROR_UNSUPPORTED, /* well-formed, but another model or format than those implemented */
+    G4_ERROR_SETTINGS,    /* an option that this checkpoint or processor cannot meet */
+    G4_ERROR_FRAME,       /* a picture size that has no target size */
+} G4Error;
+
+typedef enum {
+    G4_PRECISION_AUTO, /* bf16 where the processor multiplies bf16 in hardware, else f32 */
+    G4_PRECISION_F32,
+    G4_PRECISION_BF16,
+    G4_PRECISION_INT8,
+} G4Precision;
+
+typedef enum {
+    G4_RESIZE_AUTO,   /* aspect where the processor file has max_soft_tokens, else square */
+    G4_RESIZE_SQUARE, /* image_size x image_size */
+    G4_RESIZE_ASPECT, /* aspect ratio kept within a budget of max_soft_tokens */
+} G4Resize;
+
+/* ------------------------------------------------------------------------------------------
+ * Model
+ */
+typedef struct G4Model G4Model;
+
+typedef struct G4ModelOptions {
+    G4Precision precision;
+} G4ModelOptions;
+
+/* Opens a checkpoint: a folder with config.json, a .safetensors file or a
+ * model.safetensors.index.json (config.json and the processor files beside them). Reads the
+ * vision tower's tensors alone, in bounded pieces, into memory of its own; no file stays open or
+ * mapped. `options` may be NULL.
+ *
+ * Returns a new reference, or NULL and `error` (G4_ERROR, every code but FRAME), whose message
+ * names the file, the tensor or key, what was found and what was expected.
+ * Thread safe. */
+G4_API G4Model *g4_model_open(const char *path, const G4ModelOptions *options, GError **error);
+
+/* Thread safe. The last unref frees the weights. */
+G4_API G4Model *g4_model_ref(G4Model *model);
+G4_API void g4_model_unref(G4Model *model);
+
+/* Facts about an open model; strings live as long as the model. */
+G4_API const char *g4_model_get_name(const G4Model *model);    /* folder's or file's base name */
+G4_API const char *g4_model_get_digest(const G4Model *model);  /* 16 hex digits */
+G4_API const char *g4_model_get_kernels(const G4Model *model); /* e.g. "avx2", "c+openblas" */
+G4_API G4Precision g4_model_get_precision(const G4Model *model); /* never AUTO */
+G4_API guint64 g4_model_get_bytes(const G4Model *model);         /* memory the weights take */
+G4_API guint g4_model_get_cols(const G4Model *model); /* width of a soft token: output_dim, or D */
+
+/* "f32", "bf16", "int8", "auto"; static. */
+G4_API const char *g4_precision_name(G4Precision precision);
+
+/* ------------------------------------------------------------------------------------------
+ * Encoder
+ */
+typedef struct G4Encoder G4Encoder;
+
+typedef struct G4EncoderOptions {
+    G4Resize resize;
+    guint image_size;      /* square: side in pixels, a multiple of patch x pool; 0: the
+                              processor file's `size` where it has no max_soft_tokens, else 768 */
+    guint max_soft_tokens; /* aspect: budget, any number from 1; 0: the video block's, without
+                              one the image block's */
+    guint threads;         /* 0: g4_default_threads() */
+} G4EncoderOptions;
+
+/* Fails with G4_ERROR_SETTINGS on options that the checkpoint cannot meet (an image_size that is
+ * no multiple of patch x pool, more patches to a side than the position table has). `options` may
+ * be NULL. Holds a reference on `model`. */
+G4_API G4Encoder *g4_encoder_new(G4Model *model, const G4EncoderOptions *options, GError **error);
+G4_API void g4_encoder_free(G4Encoder *encoder); /* NULL allowed */
+
+/* Makes ready for pictures of width x height: target size, resize weights, rotary table, scratch.
+ * Allocates, and may fail (G4_ERROR_FRAME, G4_ERROR_SETTINGS); after a failure the encoder must be
+ * prepared again. Cheap when nothing changed. */
+G4_API gboolean g4_encoder_prepare(G4Encoder *encoder, guint width, guint height, GError **error);
+
+typedef enum {
+    G4_PIXELS_RGB,  /* 3 bytes a pixel */
+    G4_PIXELS_RGBX, /* 4 bytes a pixel, the last ignored */
+    G4_PIXELS_RGBA, /* 4 bytes a pixel, composited on white */
+} G4PixelFormat;
+
+typedef struct G4Frame {
+    const guint8 *data; /* top left pixel; borrowed for the length of the call */
+    gsize stride;       /* bytes from one row to the next */
+    guint width, height;
+    G4PixelFormat format;
+} G4Frame;
+
+/* Resizes `frame` (of the prepared size) into the encoder's own pixels. After it returns the frame
+ * is not needed any more. Allocates nothing. */
+G4_API void g4_encoder_load(G4Encoder *encoder, const G4Frame *frame);
+
+/* The resized picture: RGB, target width x target height, packed rows; the encoder's, valid until
+ * the next load or prepare. */
+G4_API const guint8 *g4_encoder_get_pixels(const G4Encoder *encoder);
+G4_API void g4_encoder_get_target(const G4Encoder *encoder, guint *width, guint *height);
+
+/* Runs the network on the loaded pixels and writes rows x cols floats, row-major: the soft tokens
+ * (the projection's output; without a projection the pooled features). Allocates nothing, cannot
+ * fail. */
+G4_API void g4_encoder_encode(G4Encoder *encoder, float *tokens);
+
+G4_API guint g4_encoder_get_rows(const G4Encoder *encoder); /* T, soft tokens of a frame */
+G4_API guint g4_encoder_get_cols(const G4Encoder *encoder);
+G4_API guint64 g4_encoder_get_bytes(const G4Encoder *encoder); /* memory of its activations */
+
+/* Mean over the rows, in double, into out[cols]; with `normalize` scaled to L2 length 1
+ * (divided by max(length, 1e-12)). */
+G4_API void g4_tokens_mean(const float *tokens, guint rows, guint cols, gboolean normalize,
+                           float *out);
+
+/* Cores that the affinity mask and the cgroup's CPU quota leave to this process; at least 1. */
+G4_API guint g4_default_threads(void);
+
+G4_API const char *g4_version(void);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(G4Model, g4_model_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(G4Encoder, g4_encoder_free)
+
+G_END_DECLS
+
+#endif /* GEMMA4_H */
