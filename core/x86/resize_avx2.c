@@ -10,55 +10,55 @@
 
 #define ROUND (1 << (G4_RESIZE_BITS - 1))
 
-/* One output pixel of four rows: 3 bytes and a 0 each, packed as rows 0, 2 in the lower and 1, 3 in
- * the upper half's first eight bytes. */
-static inline __m256i four_pixels(const guint8 *const src[4], const G4ResizePass *pass, guint i)
+/* Pixels x and x + 1 of two rows as words: (R0 R1) (G0 G1) (B0 B1) 0, one row in each half. */
+static inline __m256i two_rows(const guint8 *upper, const guint8 *lower)
 {
-    /* Bytes of four pixels to words: (R0 R1) (G0 G1) (B0 B1) 0 in the lower half, pixels 2 and 3 in
-     * the upper one. */
-    const __m256i spread = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1,
-                                            6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1,
-                                            -1);
-    const __m256i pick_hi = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
-    const __m256i pick_lo = _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3);
-    const gint16 *split = pass->split + (gsize)i * pass->taps * 2;
-    gsize at = (gsize)pass->first[i] * 3;
-    guint groups = (pass->count[i] + 3) / 4;
-    __m256i hi[4], lo[4];
-
-    for (guint y = 0; y < 4; y++)
-        hi[y] = lo[y] = _mm256_setzero_si256();
-    for (guint g = 0; g < groups; g++, split += 8, at += 12) {
-        __m256i w = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)split));
-        __m256i w_hi = _mm256_permutevar8x32_epi32(w, pick_hi);
-        __m256i w_lo = _mm256_permutevar8x32_epi32(w, pick_lo);
-        for (guint y = 0; y < 4; y++) {
-            __m256i in = _mm256_broadcastsi128_si256(
-                _mm_loadu_si128((const __m128i *)(src[y] + at)));
-            in = _mm256_shuffle_epi8(in, spread);
-            hi[y] = _mm256_add_epi32(hi[y], _mm256_madd_epi16(in, w_hi));
-            lo[y] = _mm256_add_epi32(lo[y], _mm256_madd_epi16(in, w_lo));
-        }
-    }
-    for (guint y = 0; y < 4; y++)
-        hi[y] = _mm256_add_epi32(_mm256_slli_epi32(hi[y], 8), lo[y]);
-
-    /* Both halves of a row meet: rows 0 | 1, rows 2 | 3. */
-    const __m256i round = _mm256_set1_epi32(ROUND);
-    __m256i sum01 = _mm256_add_epi32(_mm256_permute2x128_si256(hi[0], hi[1], 0x20),
-                                     _mm256_permute2x128_si256(hi[0], hi[1], 0x31));
-    __m256i sum23 = _mm256_add_epi32(_mm256_permute2x128_si256(hi[2], hi[3], 0x20),
-                                     _mm256_permute2x128_si256(hi[2], hi[3], 0x31));
-    sum01 = _mm256_srai_epi32(_mm256_add_epi32(sum01, round), G4_RESIZE_BITS);
-    sum23 = _mm256_srai_epi32(_mm256_add_epi32(sum23, round), G4_RESIZE_BITS);
-    __m256i words = _mm256_packs_epi32(sum01, sum23);
-    return _mm256_packus_epi16(words, words);
+    const __m256i spread = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+    __m256i in = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)upper));
+    in = _mm256_inserti128_si256(in, _mm_loadu_si128((const __m128i *)lower), 1);
+    return _mm256_shuffle_epi8(in, spread);
 }
 
-static inline void get_pixels(__m256i packed, guint32 pixels[4])
+/* What the sums of both halves of the weights make, before the clamp. */
+static inline __m256i rounded(__m256i hi, __m256i lo)
 {
-    __m128i even = _mm256_castsi256_si128(packed);
-    __m128i odd = _mm256_extracti128_si256(packed, 1);
+    lo = _mm256_add_epi32(lo, _mm256_set1_epi32(ROUND));
+    return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(hi, 8), lo), G4_RESIZE_BITS);
+}
+
+/* Two weights, for every lane. */
+static inline __m256i pair_of(const gint16 *split)
+{
+    gint32 pair;
+    memcpy(&pair, split, sizeof pair);
+    return _mm256_set1_epi32(pair);
+}
+
+/* Output pixel i of four rows: 3 bytes and a 0 each. */
+static inline void four_pixels(const guint8 *const src[4], const G4ResizePass *pass, guint i,
+                               guint32 pixels[4])
+{
+    const gint16 *split = pass->split + (gsize)i * pass->taps * 2;
+    gsize at = (gsize)pass->first[i] * 3;
+    guint pairs = (pass->count[i] + 1) / 2;
+    __m256i hi01 = _mm256_setzero_si256(), lo01 = hi01;
+    __m256i hi23 = hi01, lo23 = hi01;
+
+    for (guint p = 0; p < pairs; p++, split += 4, at += 6) {
+        __m256i w_hi = pair_of(split), w_lo = pair_of(split + 2);
+        __m256i in01 = two_rows(src[0] + at, src[1] + at);
+        __m256i in23 = two_rows(src[2] + at, src[3] + at);
+        hi01 = _mm256_add_epi32(hi01, _mm256_madd_epi16(in01, w_hi));
+        lo01 = _mm256_add_epi32(lo01, _mm256_madd_epi16(in01, w_lo));
+        hi23 = _mm256_add_epi32(hi23, _mm256_madd_epi16(in23, w_hi));
+        lo23 = _mm256_add_epi32(lo23, _mm256_madd_epi16(in23, w_lo));
+    }
+    /* Rows 0, 2 in the lower half, 1, 3 in the upper one. */
+    __m256i words = _mm256_packs_epi32(rounded(hi01, lo01), rounded(hi23, lo23));
+    __m256i bytes = _mm256_packus_epi16(words, words);
+    __m128i even = _mm256_castsi256_si128(bytes);
+    __m128i odd = _mm256_extracti128_si256(bytes, 1);
     pixels[0] = _mm_cvtsi128_si32(even);
     pixels[1] = _mm_cvtsi128_si32(odd);
     pixels[2] = _mm_extract_epi32(even, 1);
@@ -80,11 +80,11 @@ void g4_resize_horizontal_rgb_avx2(guint8 *dst, gsize dst_stride, const guint8 *
     }
     /* The fourth byte of each store is overwritten by the next pixel's. */
     for (guint i = 0; i < last; i++) {
-        get_pixels(four_pixels(in, pass, i), pixels);
+        four_pixels(in, pass, i, pixels);
         for (guint y = 0; y < 4; y++)
             memcpy(out[y] + (gsize)i * 3, &pixels[y], 4);
     }
-    get_pixels(four_pixels(in, pass, last), pixels);
+    four_pixels(in, pass, last, pixels);
     for (guint y = 0; y < 4; y++)
         memcpy(out[y] + (gsize)last * 3, &pixels[y], 3);
 }
@@ -94,43 +94,33 @@ static inline void vertical_32(guint8 *dst, const guint8 *const *rows, gsize x,
                                const gint16 *split, guint count)
 {
     const __m256i zero = _mm256_setzero_si256();
-    __m256i hi[4], lo[4];
+    __m256i hi0 = zero, hi1 = zero, hi2 = zero, hi3 = zero;
+    __m256i lo0 = zero, lo1 = zero, lo2 = zero, lo3 = zero;
 
-    for (guint k = 0; k < 4; k++)
-        hi[k] = lo[k] = zero;
-    for (guint j = 0; j < count; j += 2) {
-        /* With an odd count the last row meets itself and a weight of 0. */
-        const guint8 *second = rows[MIN(j + 1, count - 1)];
+    for (guint j = 0; j < count; j += 2, split += 4) {
+        __m256i w_hi = pair_of(split), w_lo = pair_of(split + 2);
         __m256i a = _mm256_loadu_si256((const __m256i *)(rows[j] + x));
-        __m256i b = _mm256_loadu_si256((const __m256i *)(second + x));
-        const gint16 *pair = split + j / 4 * 8 + j % 4;
-        gint32 pair_hi, pair_lo;
-        memcpy(&pair_hi, pair, 4);
-        memcpy(&pair_lo, pair + 4, 4);
-        __m256i w_hi = _mm256_set1_epi32(pair_hi);
-        __m256i w_lo = _mm256_set1_epi32(pair_lo);
-        __m256i ab_lo = _mm256_unpacklo_epi8(a, b);
-        __m256i ab_hi = _mm256_unpackhi_epi8(a, b);
-        /* In each 128-bit half bytes 0-3, 4-7, 8-11, 12-15: the order that packing undoes. */
-        const __m256i in[4] = {
-            _mm256_unpacklo_epi8(ab_lo, zero),
-            _mm256_unpackhi_epi8(ab_lo, zero),
-            _mm256_unpacklo_epi8(ab_hi, zero),
-            _mm256_unpackhi_epi8(ab_hi, zero),
-        };
-        for (guint k = 0; k < 4; k++) {
-            hi[k] = _mm256_add_epi32(hi[k], _mm256_madd_epi16(in[k], w_hi));
-            lo[k] = _mm256_add_epi32(lo[k], _mm256_madd_epi16(in[k], w_lo));
-        }
+        __m256i b = _mm256_loadu_si256((const __m256i *)(rows[j + 1] + x));
+        __m256i ab, in;
+        /* In each half bytes 0-3, 4-7, 8-11, 12-15: the order that packing undoes. */
+        ab = _mm256_unpacklo_epi8(a, b);
+        in = _mm256_unpacklo_epi8(ab, zero);
+        hi0 = _mm256_add_epi32(hi0, _mm256_madd_epi16(in, w_hi));
+        lo0 = _mm256_add_epi32(lo0, _mm256_madd_epi16(in, w_lo));
+        in = _mm256_unpackhi_epi8(ab, zero);
+        hi1 = _mm256_add_epi32(hi1, _mm256_madd_epi16(in, w_hi));
+        lo1 = _mm256_add_epi32(lo1, _mm256_madd_epi16(in, w_lo));
+        ab = _mm256_unpackhi_epi8(a, b);
+        in = _mm256_unpacklo_epi8(ab, zero);
+        hi2 = _mm256_add_epi32(hi2, _mm256_madd_epi16(in, w_hi));
+        lo2 = _mm256_add_epi32(lo2, _mm256_madd_epi16(in, w_lo));
+        in = _mm256_unpackhi_epi8(ab, zero);
+        hi3 = _mm256_add_epi32(hi3, _mm256_madd_epi16(in, w_hi));
+        lo3 = _mm256_add_epi32(lo3, _mm256_madd_epi16(in, w_lo));
     }
-    const __m256i round = _mm256_set1_epi32(ROUND);
-    for (guint k = 0; k < 4; k++) {
-        hi[k] = _mm256_add_epi32(_mm256_slli_epi32(hi[k], 8), _mm256_add_epi32(lo[k], round));
-        hi[k] = _mm256_srai_epi32(hi[k], G4_RESIZE_BITS);
-    }
-    _mm256_storeu_si256((__m256i *)(dst + x),
-                        _mm256_packus_epi16(_mm256_packs_epi32(hi[0], hi[1]),
-                                            _mm256_packs_epi32(hi[2], hi[3])));
+    __m256i words01 = _mm256_packs_epi32(rounded(hi0, lo0), rounded(hi1, lo1));
+    __m256i words23 = _mm256_packs_epi32(rounded(hi2, lo2), rounded(hi3, lo3));
+    _mm256_storeu_si256((__m256i *)(dst + x), _mm256_packus_epi16(words01, words23));
 }
 
 void g4_resize_vertical_u8_avx2(guint8 *dst, const guint8 *const *rows, gsize bytes,

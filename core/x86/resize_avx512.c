@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Resize kernels for AVX-512 (F and BW): those of resize_avx2.c on twice the width. The horizontal
- * one has two rows in a register, the vertical one takes what is left of a row under a mask.
+ * one has four rows in a register, the vertical one takes the rest of a row under a mask.
  */
 #include "../resize.h"
 
@@ -10,56 +10,50 @@
 
 #define ROUND (1 << (G4_RESIZE_BITS - 1))
 
-/* One output pixel of two rows, 3 bytes and a 0 each: the first and the third word of four bytes. */
-static inline __m128i two_pixels(__m512i hi, __m512i lo)
+/* What the sums of both halves of the weights make, before the clamp. */
+static inline __m512i rounded(__m512i hi, __m512i lo)
 {
-    __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(hi, 8), lo);
-
-    /* Quarters 0 and 1 hold the sums of the first row, 2 and 3 those of the second. */
-    sum = _mm512_add_epi32(sum, _mm512_shuffle_i32x4(sum, sum, _MM_SHUFFLE(2, 3, 0, 1)));
-    sum = _mm512_srai_epi32(_mm512_add_epi32(sum, _mm512_set1_epi32(ROUND)), G4_RESIZE_BITS);
-    sum = _mm512_max_epi32(sum, _mm512_setzero_si512());
-    return _mm512_cvtusepi32_epi8(sum);
+    lo = _mm512_add_epi32(lo, _mm512_set1_epi32(ROUND));
+    return _mm512_srai_epi32(_mm512_add_epi32(_mm512_slli_epi32(hi, 8), lo), G4_RESIZE_BITS);
 }
 
-/* Output pixel i of four rows. */
+/* Two weights, for every lane. */
+static inline __m512i pair_of(const gint16 *split)
+{
+    gint32 pair;
+    memcpy(&pair, split, sizeof pair);
+    return _mm512_set1_epi32(pair);
+}
+
+static inline __m128i load(const guint8 *p)
+{
+    return _mm_loadu_si128((const __m128i *)p);
+}
+
+/* Output pixel i of four rows, a quarter of a register each: 3 bytes and a 0. */
 static inline void four_pixels(const guint8 *const src[4], const G4ResizePass *pass, guint i,
                                guint32 pixels[4])
 {
-    /* Bytes of four pixels to words: (R0 R1) (G0 G1) (B0 B1) 0 in one quarter, pixels 2 and 3 in
-     * the next. */
-    const __m512i spread = _mm512_broadcast_i64x4(_mm256_setr_epi8(
-        0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9, -1, 7, -1, 10, -1, 8, -1,
-        11, -1, -1, -1, -1, -1));
-    const __m512i pick_hi = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1);
-    const __m512i pick_lo = _mm512_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3, 2, 2, 2, 2, 3, 3, 3, 3);
+    /* Two pixels to words: (R0 R1) (G0 G1) (B0 B1) 0. */
+    const __m512i spread = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
     const gint16 *split = pass->split + (gsize)i * pass->taps * 2;
     gsize at = (gsize)pass->first[i] * 3;
-    guint groups = (pass->count[i] + 3) / 4;
-    __m512i hi[2], lo[2];
+    guint pairs = (pass->count[i] + 1) / 2;
+    __m512i hi = _mm512_setzero_si512(), lo = hi;
 
-    for (guint k = 0; k < 2; k++)
-        hi[k] = lo[k] = _mm512_setzero_si512();
-    for (guint g = 0; g < groups; g++, split += 8, at += 12) {
-        __m512i w = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)split));
-        __m512i w_hi = _mm512_permutexvar_epi32(pick_hi, w);
-        __m512i w_lo = _mm512_permutexvar_epi32(pick_lo, w);
-        for (guint k = 0; k < 2; k++) {
-            const guint8 *upper = src[2 * k] + at;
-            const guint8 *lower = src[2 * k + 1] + at;
-            __m512i in = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)upper));
-            in = _mm512_mask_broadcast_i32x4(in, 0xff00,
-                                             _mm_loadu_si128((const __m128i *)lower));
-            in = _mm512_shuffle_epi8(in, spread);
-            hi[k] = _mm512_add_epi32(hi[k], _mm512_madd_epi16(in, w_hi));
-            lo[k] = _mm512_add_epi32(lo[k], _mm512_madd_epi16(in, w_lo));
-        }
+    for (guint p = 0; p < pairs; p++, split += 4, at += 6) {
+        __m512i in = _mm512_castsi128_si512(load(src[0] + at));
+        in = _mm512_mask_broadcast_i32x4(in, 0x00f0, load(src[1] + at));
+        in = _mm512_mask_broadcast_i32x4(in, 0x0f00, load(src[2] + at));
+        in = _mm512_mask_broadcast_i32x4(in, 0xf000, load(src[3] + at));
+        in = _mm512_shuffle_epi8(in, spread);
+        hi = _mm512_add_epi32(hi, _mm512_madd_epi16(in, pair_of(split)));
+        lo = _mm512_add_epi32(lo, _mm512_madd_epi16(in, pair_of(split + 2)));
     }
-    for (guint k = 0; k < 2; k++) {
-        __m128i packed = two_pixels(hi[k], lo[k]);
-        pixels[2 * k] = _mm_cvtsi128_si32(packed);
-        pixels[2 * k + 1] = _mm_extract_epi32(packed, 2);
-    }
+    /* This narrowing takes its input as unsigned. */
+    __m512i sums = _mm512_max_epi32(rounded(hi, lo), _mm512_setzero_si512());
+    _mm_storeu_si128((__m128i *)pixels, _mm512_cvtusepi32_epi8(sums));
 }
 
 void g4_resize_horizontal_rgb_avx512(guint8 *dst, gsize dst_stride, const guint8 *src,
@@ -91,43 +85,33 @@ static inline void vertical_64(guint8 *dst, const guint8 *const *rows, gsize x, 
                                const gint16 *split, guint count)
 {
     const __m512i zero = _mm512_setzero_si512();
-    __m512i hi[4], lo[4];
+    __m512i hi0 = zero, hi1 = zero, hi2 = zero, hi3 = zero;
+    __m512i lo0 = zero, lo1 = zero, lo2 = zero, lo3 = zero;
 
-    for (guint k = 0; k < 4; k++)
-        hi[k] = lo[k] = zero;
-    for (guint j = 0; j < count; j += 2) {
-        /* With an odd count the last row meets itself and a weight of 0. */
-        const guint8 *second = rows[MIN(j + 1, count - 1)];
+    for (guint j = 0; j < count; j += 2, split += 4) {
+        __m512i w_hi = pair_of(split), w_lo = pair_of(split + 2);
         __m512i a = _mm512_maskz_loadu_epi8(mask, rows[j] + x);
-        __m512i b = _mm512_maskz_loadu_epi8(mask, second + x);
-        const gint16 *pair = split + j / 4 * 8 + j % 4;
-        gint32 pair_hi, pair_lo;
-        memcpy(&pair_hi, pair, 4);
-        memcpy(&pair_lo, pair + 4, 4);
-        __m512i w_hi = _mm512_set1_epi32(pair_hi);
-        __m512i w_lo = _mm512_set1_epi32(pair_lo);
-        __m512i ab_lo = _mm512_unpacklo_epi8(a, b);
-        __m512i ab_hi = _mm512_unpackhi_epi8(a, b);
+        __m512i b = _mm512_maskz_loadu_epi8(mask, rows[j + 1] + x);
+        __m512i ab, in;
         /* In each quarter bytes 0-3, 4-7, 8-11, 12-15: the order that packing undoes. */
-        const __m512i in[4] = {
-            _mm512_unpacklo_epi8(ab_lo, zero),
-            _mm512_unpackhi_epi8(ab_lo, zero),
-            _mm512_unpacklo_epi8(ab_hi, zero),
-            _mm512_unpackhi_epi8(ab_hi, zero),
-        };
-        for (guint k = 0; k < 4; k++) {
-            hi[k] = _mm512_add_epi32(hi[k], _mm512_madd_epi16(in[k], w_hi));
-            lo[k] = _mm512_add_epi32(lo[k], _mm512_madd_epi16(in[k], w_lo));
-        }
+        ab = _mm512_unpacklo_epi8(a, b);
+        in = _mm512_unpacklo_epi8(ab, zero);
+        hi0 = _mm512_add_epi32(hi0, _mm512_madd_epi16(in, w_hi));
+        lo0 = _mm512_add_epi32(lo0, _mm512_madd_epi16(in, w_lo));
+        in = _mm512_unpackhi_epi8(ab, zero);
+        hi1 = _mm512_add_epi32(hi1, _mm512_madd_epi16(in, w_hi));
+        lo1 = _mm512_add_epi32(lo1, _mm512_madd_epi16(in, w_lo));
+        ab = _mm512_unpackhi_epi8(a, b);
+        in = _mm512_unpacklo_epi8(ab, zero);
+        hi2 = _mm512_add_epi32(hi2, _mm512_madd_epi16(in, w_hi));
+        lo2 = _mm512_add_epi32(lo2, _mm512_madd_epi16(in, w_lo));
+        in = _mm512_unpackhi_epi8(ab, zero);
+        hi3 = _mm512_add_epi32(hi3, _mm512_madd_epi16(in, w_hi));
+        lo3 = _mm512_add_epi32(lo3, _mm512_madd_epi16(in, w_lo));
     }
-    const __m512i round = _mm512_set1_epi32(ROUND);
-    for (guint k = 0; k < 4; k++) {
-        hi[k] = _mm512_add_epi32(_mm512_slli_epi32(hi[k], 8), _mm512_add_epi32(lo[k], round));
-        hi[k] = _mm512_srai_epi32(hi[k], G4_RESIZE_BITS);
-    }
-    _mm512_mask_storeu_epi8(dst + x, mask,
-                            _mm512_packus_epi16(_mm512_packs_epi32(hi[0], hi[1]),
-                                                _mm512_packs_epi32(hi[2], hi[3])));
+    __m512i words01 = _mm512_packs_epi32(rounded(hi0, lo0), rounded(hi1, lo1));
+    __m512i words23 = _mm512_packs_epi32(rounded(hi2, lo2), rounded(hi3, lo3));
+    _mm512_mask_storeu_epi8(dst + x, mask, _mm512_packus_epi16(words01, words23));
 }
 
 void g4_resize_vertical_u8_avx512(guint8 *dst, const guint8 *const *rows, gsize bytes,
