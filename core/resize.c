@@ -70,7 +70,7 @@ gboolean g4_resize_pass_init(G4ResizePass *pass, guint n_in, guint n_out, GError
     double filter_scale = MAX(scale, 1.0);
     double support = 2.0 * filter_scale;
     /* hi - lo <= 2 * support + 1, and never more than there are. */
-    guint64 taps = round_up(MIN((guint64)(2 * support) + 2, n_in), 4);
+    guint64 taps = round_up(MIN((guint64)(2 * support) + 2, n_in), 2);
 
     pass->bytes = n_out * (2 * sizeof(guint32) + taps * 2 * sizeof(gint32));
     if (pass->bytes > MAX_BYTES) {
@@ -106,9 +106,9 @@ gboolean g4_resize_pass_init(G4ResizePass *pass, guint n_in, guint n_out, GError
         for (int j = 0; j < hi - lo; j++) {
             double normal = w[j] / sum;
             weights[j] = (int)(normal * (1 << G4_RESIZE_BITS) + (normal < 0 ? -0.5 : 0.5));
-            gint16 *group = pass->split + i * taps * 2 + j / 4 * 8 + j % 4;
-            group[0] = weights[j] >> 8;
-            group[4] = weights[j] & 255;
+            gint16 *pair = pass->split + i * taps * 2 + j / 2 * 4 + j % 2;
+            pair[0] = weights[j] >> 8;
+            pair[2] = weights[j] & 255;
         }
         pass->first[i] = lo;
         pass->count[i] = hi - lo;
@@ -391,6 +391,8 @@ static void resize_band(void *data, guint worker, guint n_workers)
             for (guint j = 0; j < count; j++)
                 band->rows[j] = band->ring + (lo + j - base) % r->ring_rows * r->ring_stride;
         }
+        if (count % 2 != 0)
+            band->rows[count] = band->rows[count - 1];
         r->kernels.vertical(r->dst + i * pitch, band->rows, pitch, &r->vertical, i);
     }
 }

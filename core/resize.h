@@ -43,11 +43,11 @@ void g4_resizer_run(G4Resizer *resizer, const G4Frame *frame, guint8 *dst);
 typedef struct G4ResizePass {
     guint n_in;
     guint n_out; /* 0: the pass is left out, nothing below is there */
-    guint taps;  /* room for weights of an output: the largest count, rounded up to 4 */
+    guint taps;  /* room for weights of an output: the largest count, rounded up to even */
     guint32 *first; /* [n_out], input sample of weight 0; never decreases */
     guint32 *count; /* [n_out], 1 .. taps; first + count <= n_in and never decreases */
     gint32 *weights; /* [n_out, taps], zeros after count */
-    /* [n_out, taps / 4, 8]: four weights as hi[4], then lo[4], weight = hi * 256 + lo with
+    /* [n_out, taps / 2, 4]: two weights as hi, hi, lo, lo with weight = hi * 256 + lo and
      * lo = 0 .. 255. Both halves fit a 16-bit multiply-add, whose sums are exact: a weight is
      * below 1.25 * 2^22 in magnitude. */
     gint16 *split;
@@ -74,7 +74,8 @@ void g4_resize_pass_clear(G4ResizePass *pass);
 typedef decl_resize_horizontal_fn(*g4_resize_horizontal_fn);
 
 /* Makes output row i of `pass`, `bytes` long, from the rows that it takes: rows[0] is input row
- * pass->first[i], and there are pass->count[i] of them. `dst` is none of them. */
+ * pass->first[i], and there are pass->count[i] of them; after an odd count comes one more pointer,
+ * to any row that can be read. `dst` is none of them. */
 #define decl_resize_vertical_fn(name)                                                              \
     void(name)(guint8 * dst, const guint8 *const *rows, gsize bytes, const G4ResizePass *pass,     \
                guint i)
