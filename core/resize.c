@@ -83,8 +83,7 @@ gboolean g4_resize_pass_init(G4ResizePass *pass, guint n_in, guint n_out, GError
     pass->n_out = n_out;
     pass->taps = taps;
     double *w = allocate(taps * sizeof *w, error);
-    if (w == NULL ||
-        (pass->first = allocate(n_out * sizeof *pass->first, error)) == NULL ||
+    if (w == NULL || (pass->first = allocate(n_out * sizeof *pass->first, error)) == NULL ||
         (pass->count = allocate(n_out * sizeof *pass->count, error)) == NULL ||
         (pass->weights = allocate(n_out * taps * sizeof *pass->weights, error)) == NULL ||
         (pass->split = allocate(n_out * taps * 2 * sizeof *pass->split, error)) == NULL) {
@@ -219,9 +218,9 @@ void g4_resize_kernels_init(G4ResizeKernels *k, guint cpu_flags)
  * The resizer
  */
 typedef struct Band {
-    guint8 *source;       /* [G4_RESIZE_ROWS, source_stride], RGB, slack after each row */
-    guint8 *ring;         /* [ring_rows, ring_stride], horizontally resized rows */
-    const guint8 **rows;  /* [vertical.taps], the window of one output row */
+    guint8 *source;      /* [G4_RESIZE_ROWS, source_stride], RGB, slack after each row */
+    guint8 *ring;        /* [ring_rows, ring_stride], horizontally resized rows */
+    const guint8 **rows; /* [vertical.taps], the window of one output row */
 } Band;
 
 struct G4Resizer {
@@ -272,8 +271,8 @@ static gboolean carve_scratch(G4Resizer *r, GError **error)
             .rows = (const guint8 **)(void *)(p + source + ring),
         };
     }
-    r->bytes = sizeof *r + r->threads * sizeof *r->bands + each * r->threads +
-               r->horizontal.bytes + r->vertical.bytes;
+    r->bytes = sizeof *r + r->threads * sizeof *r->bands + each * r->threads + r->horizontal.bytes +
+               r->vertical.bytes;
     return TRUE;
 }
 

@@ -42,10 +42,10 @@ void g4_resizer_run(G4Resizer *resizer, const G4Frame *frame, guint8 *dst);
 
 typedef struct G4ResizePass {
     guint n_in;
-    guint n_out; /* 0: the pass is left out, nothing below is there */
-    guint taps;  /* room for weights of an output: the largest count, rounded up to even */
-    guint32 *first; /* [n_out], input sample of weight 0; never decreases */
-    guint32 *count; /* [n_out], 1 .. taps; first + count <= n_in and never decreases */
+    guint n_out;     /* 0: the pass is left out, nothing below is there */
+    guint taps;      /* room for weights of an output: the largest count, rounded up to even */
+    guint32 *first;  /* [n_out], input sample of weight 0; never decreases */
+    guint32 *count;  /* [n_out], 1 .. taps; first + count <= n_in and never decreases */
     gint32 *weights; /* [n_out, taps], zeros after count */
     /* [n_out, taps / 2, 4]: two weights as hi, hi, lo, lo with weight = hi * 256 + lo and
      * lo = 0 .. 255. Both halves fit a 16-bit multiply-add, whose sums are exact: a weight is

@@ -90,8 +90,8 @@ void g4_resize_horizontal_rgb_avx2(guint8 *dst, gsize dst_stride, const guint8 *
 }
 
 /* Bytes x .. x + 31 of an output row. */
-static inline void vertical_32(guint8 *dst, const guint8 *const *rows, gsize x,
-                               const gint16 *split, guint count)
+static inline void vertical_32(guint8 *dst, const guint8 *const *rows, gsize x, const gint16 *split,
+                               guint count)
 {
     const __m256i zero = _mm256_setzero_si256();
     __m256i hi0 = zero, hi1 = zero, hi2 = zero, hi3 = zero;
@@ -142,9 +142,9 @@ void g4_resize_vertical_u8_avx2(guint8 *dst, const guint8 *const *rows, gsize by
 /* Eight pixels of four bytes to 24 bytes and 8 bytes of no meaning. */
 static inline __m256i drop_fourth(__m256i pixels)
 {
-    const __m256i squeeze = _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1,
-                                             0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1,
-                                             -1);
+    const __m256i squeeze =
+        _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1, 0, 1, 2, 4, 5, 6,
+                         8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
     const __m256i join = _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7);
     return _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(pixels, squeeze), join);
 }
@@ -175,12 +175,12 @@ static inline __m256i on_white(__m256i in, __m256i alpha)
 void g4_rgb_from_rgba_avx2(guint8 *dst, const guint8 *src, gsize pixels)
 {
     const __m256i zero = _mm256_setzero_si256();
-    const __m256i alpha_lo = _mm256_setr_epi8(3, -1, 3, -1, 3, -1, 3, -1, 7, -1, 7, -1, 7, -1, 7, -1,
-                                              3, -1, 3, -1, 3, -1, 3, -1, 7, -1, 7, -1, 7, -1, 7,
-                                              -1);
-    const __m256i alpha_hi = _mm256_setr_epi8(11, -1, 11, -1, 11, -1, 11, -1, 15, -1, 15, -1, 15, -1,
-                                              15, -1, 11, -1, 11, -1, 11, -1, 11, -1, 15, -1, 15,
-                                              -1, 15, -1, 15, -1);
+    const __m256i alpha_lo =
+        _mm256_setr_epi8(3, -1, 3, -1, 3, -1, 3, -1, 7, -1, 7, -1, 7, -1, 7, -1, 3, -1, 3, -1, 3,
+                         -1, 3, -1, 7, -1, 7, -1, 7, -1, 7, -1);
+    const __m256i alpha_hi =
+        _mm256_setr_epi8(11, -1, 11, -1, 11, -1, 11, -1, 15, -1, 15, -1, 15, -1, 15, -1, 11, -1, 11,
+                         -1, 11, -1, 11, -1, 15, -1, 15, -1, 15, -1, 15, -1);
     gsize i = 0;
 
     for (; pixels - i >= 11; i += 8) {
