@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * SECTION:element-embeddingsink
+ * @title: embeddingsink
+ *
+ * Writes each embedding that arrives, as a #GstGemma4EmbeddingMeta on a buffer or alone in a
+ * `gemma4-embedding` event, to a file, once. Buffers without one pass unseen, so that any caps
+ * will do.
+ *
+ * `format=jsonl` writes one JSON object a line, `format=npy` one NumPy array and the rest of each
+ * record in LOCATION.jsonl. An existing file is replaced when the first embedding arrives, or at
+ * the end of a stream without any: a pipeline that fails before leaves it as it was. A process
+ * that is killed leaves what was written so far, readable.
+ *
+ * ## Example launch line
+ * |[
+ * gst-launch-1.0 filesrc location=film.mp4 ! decodebin ! gemma4embed model=DIR ! embeddingsink location=film.npy
+ * ]|
+ *
+ * Since: 0.1
+ */
+#include "gstembeddingsink.h"
+#include "gstembeddingsinkwriter.h"
+
+#include <gst/video/video.h>
+
+GST_DEBUG_CATEGORY_STATIC(gst_embedding_sink_debug);
+#define GST_CAT_DEFAULT gst_embedding_sink_debug
+
+typedef enum {
+    FORMAT_AUTO,
+    FORMAT_JSONL,
+    FORMAT_NPY,
+    FORMAT_SQLITE,
+} Format;
+
+enum {
+    PROP_0,
+    PROP_LOCATION,
+    PROP_FORMAT,
+    PROP_STREAM,
+    N_PROPS,
+};
+
+struct _GstEmbeddingSink {
+    GstBaseSink parent;
+
+    /* properties, under the object lock */
+    gchar *location;
+    Format format;
+    gchar *stream;
+    gboolean started; /* they are fixed */
+
+    /* of the streaming thread, between start and stop */
+    const GstEmbeddingSinkFormatFuncs *funcs;
+    GstEmbeddingSinkWriter *writer; /* NULL before the first embedding */
+    gboolean failed;                /* the error was posted, nothing more is written */
+};
+
+static GParamSpec *properties[N_PROPS];
+
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+
+G_DEFINE_TYPE(GstEmbeddingSink, gst_embedding_sink, GST_TYPE_BASE_SINK)
+GST_ELEMENT_REGISTER_DEFINE(embeddingsink, "embeddingsink", GST_RANK_NONE, GST_TYPE_EMBEDDING_SINK)
+
+#define FORMAT_TYPE (format_get_type())
+static GType format_get_type(void)
+{
+    static gsize type;
+
+    if (g_once_init_enter(&type)) {
+        static const GEnumValue values[] = {
+            {FORMAT_AUTO, "By the suffix of the location: .jsonl .npy .db .sqlite", "auto"},
+            {FORMAT_JSONL, "JSON Lines, one object an embedding", "jsonl"},
+            {FORMAT_NPY, "NumPy array, the rest of each record in LOCATION.jsonl", "npy"},
+            {FORMAT_SQLITE, "SQLite database", "sqlite"},
+            {0, NULL, NULL},
+        };
+        g_once_init_leave(&type, g_enum_register_static("GstEmbeddingSinkFormat", values));
+    }
+    return type;
+}
+
+/* Posts `error` once and remembers that nothing more is to be written. */
+static void fail(GstEmbeddingSink *self, const GError *error)
+{
+    if (self->failed) {
+        GST_WARNING_OBJECT(self, "after the first error: %s", error->message);
+        return;
+    }
+    self->failed = TRUE;
+    gst_element_message_full(GST_ELEMENT(self), GST_MESSAGE_ERROR, error->domain, error->code,
+                             g_strdup(error->message), NULL, __FILE__, GST_FUNCTION, __LINE__);
+}
+
+static gboolean ensure_open(GstEmbeddingSink *self, GError **error)
+{
+    if (self->writer == NULL)
+        self->writer = self->funcs->open(self->location, error);
+    return self->writer != NULL;
+}
+
+/* What the records call this stream; NULL without a name. */
+static gchar *stream_name(GstEmbeddingSink *self)
+{
+    return self->stream != NULL ? g_strdup(self->stream)
+                                : gst_pad_get_stream_id(GST_BASE_SINK_PAD(self));
+}
+
+static GstFlowReturn write_embedding(GstEmbeddingSink *self, const GstGemma4Embedding *embedding)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree gchar *stream = stream_name(self);
+
+    if (self->failed)
+        return GST_FLOW_ERROR;
+    if (ensure_open(self, &error) && self->funcs->write(self->writer, embedding, stream, &error)) {
+        GST_LOG_OBJECT(self, "wrote frame %" G_GUINT64_FORMAT,
+                       gst_gemma4_embedding_get_frame(embedding));
+        return GST_FLOW_OK;
+    }
+    fail(self, error);
+    return GST_FLOW_ERROR;
+}
+
+static GstFlowReturn gst_embedding_sink_render(GstBaseSink *sink, GstBuffer *buffer)
+{
+    GstEmbeddingSink *self = GST_EMBEDDING_SINK(sink);
+    const GstGemma4EmbeddingMeta *meta = gst_buffer_get_gemma4_embedding_meta(buffer);
+    guint n = meta != NULL ? gst_gemma4_embedding_meta_get_n_entries(meta) : 0;
+    GstFlowReturn flow = self->failed ? GST_FLOW_ERROR : GST_FLOW_OK;
+
+    for (guint i = 0; i < n && flow == GST_FLOW_OK; i++)
+        flow = write_embedding(self, gst_gemma4_embedding_meta_get_entry(meta, i));
+    return flow;
+}
+
+static gboolean gst_embedding_sink_event(GstBaseSink *sink, GstEvent *event)
+{
+    GstEmbeddingSink *self = GST_EMBEDDING_SINK(sink);
+    const GstGemma4Embedding *embedding = gst_event_get_gemma4_embedding(event);
+    gboolean ok = TRUE;
+
+    if (embedding != NULL) {
+        ok = write_embedding(self, embedding) == GST_FLOW_OK;
+    } else if (GST_EVENT_TYPE(event) == GST_EVENT_EOS && !self->failed) {
+        g_autoptr(GError) error = NULL;
+        ok = ensure_open(self, &error);
+        if (!ok)
+            fail(self, error);
+    }
+    if (!ok) {
+        gst_event_unref(event);
+        return FALSE;
+    }
+    return GST_BASE_SINK_CLASS(gst_embedding_sink_parent_class)->event(sink, event);
+}
+
+/* The pixels are not looked at, so any layout of them will do. */
+static gboolean gst_embedding_sink_propose_allocation(GstBaseSink *sink, GstQuery *query)
+{
+    gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, NULL);
+    gst_query_add_allocation_meta(query, GST_VIDEO_CROP_META_API_TYPE, NULL);
+    return TRUE;
+}
+
+static const GstEmbeddingSinkFormatFuncs *find_format(const gchar *location, Format format,
+                                                      GError **error)
+{
+    static const struct {
+        const gchar *suffix;
+        Format format;
+    } suffixes[] = {
+        {".jsonl", FORMAT_JSONL},
+        {".npy", FORMAT_NPY},
+        {".db", FORMAT_SQLITE},
+        {".sqlite", FORMAT_SQLITE},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(suffixes) && format == FORMAT_AUTO; i++)
+        if (g_str_has_suffix(location, suffixes[i].suffix))
+            format = suffixes[i].format;
+    switch (format) {
+    case FORMAT_JSONL:
+        return &gst_embedding_sink_jsonl;
+    case FORMAT_NPY:
+        return &gst_embedding_sink_npy;
+    case FORMAT_SQLITE:
+        g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                    "%s: format=sqlite is not in this version", location);
+        return NULL;
+    default:
+        g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                    "%s: the suffix tells no format, expected .jsonl, .npy, .db or .sqlite, or "
+                    "the property format",
+                    location);
+        return NULL;
+    }
+}
+
+static gboolean gst_embedding_sink_start(GstBaseSink *sink)
+{
+    GstEmbeddingSink *self = GST_EMBEDDING_SINK(sink);
+    g_autoptr(GError) error = NULL;
+
+    GST_OBJECT_LOCK(self);
+    self->started = TRUE;
+    GST_OBJECT_UNLOCK(self);
+
+    self->failed = FALSE;
+    if (self->location == NULL || *self->location == '\0')
+        g_set_error(&error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
+                    "The property location is not set: no file to write to");
+    else
+        self->funcs = find_format(self->location, self->format, &error);
+    if (error == NULL && self->funcs->check(self->location, &error))
+        return TRUE;
+
+    fail(self, error);
+    GST_OBJECT_LOCK(self);
+    self->started = FALSE;
+    GST_OBJECT_UNLOCK(self);
+    return FALSE;
+}
+
+static gboolean gst_embedding_sink_stop(GstBaseSink *sink)
+{
+    GstEmbeddingSink *self = GST_EMBEDDING_SINK(sink);
+    g_autoptr(GError) error = NULL;
+
+    if (self->writer != NULL && !self->funcs->close(self->writer, &error))
+        fail(self, error);
+    self->writer = NULL;
+    GST_OBJECT_LOCK(self);
+    self->started = FALSE;
+    GST_OBJECT_UNLOCK(self);
+    return TRUE;
+}
+
+static void gst_embedding_sink_set_property(GObject *object, guint id, const GValue *value,
+                                            GParamSpec *pspec)
+{
+    GstEmbeddingSink *self = GST_EMBEDDING_SINK(object);
+
+    GST_OBJECT_LOCK(self);
+    if (self->started) {
+        GST_OBJECT_UNLOCK(self);
+        GST_WARNING_OBJECT(self, "%s can be set in NULL and READY only", pspec->name);
+        return;
+    }
+    switch (id) {
+    case PROP_LOCATION:
+        g_free(self->location);
+        self->location = g_value_dup_string(value);
+        break;
+    case PROP_FORMAT:
+        self->format = g_value_get_enum(value);
+        break;
+    case PROP_STREAM:
+        g_free(self->stream);
+        self->stream = g_value_dup_string(value);
+        break;
+    default:
+        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+    }
+    GST_OBJECT_UNLOCK(self);
+}
+
+static void gst_embedding_sink_get_property(GObject *object, guint id, GValue *value,
+                                            GParamSpec *pspec)
+{
+    GstEmbeddingSink *self = GST_EMBEDDING_SINK(object);
+
+    GST_OBJECT_LOCK(self);
+    switch (id) {
+    case PROP_LOCATION:
+        g_value_set_string(value, self->location);
+        break;
+    case PROP_FORMAT:
+        g_value_set_enum(value, self->format);
+        break;
+    case PROP_STREAM:
+        g_value_set_string(value, self->stream);
+        break;
+    default:
+        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+    }
+    GST_OBJECT_UNLOCK(self);
+}
+
+static void gst_embedding_sink_finalize(GObject *object)
+{
+    GstEmbeddingSink *self = GST_EMBEDDING_SINK(object);
+
+    g_free(self->location);
+    g_free(self->stream);
+    G_OBJECT_CLASS(gst_embedding_sink_parent_class)->finalize(object);
+}
+
+static void gst_embedding_sink_class_init(GstEmbeddingSinkClass *klass)
+{
+    GObjectClass *object_class = G_OBJECT_CLASS(klass);
+    GstElementClass *element_class = GST_ELEMENT_CLASS(klass);
+    GstBaseSinkClass *sink_class = GST_BASE_SINK_CLASS(klass);
+
+    GST_DEBUG_CATEGORY_INIT(gst_embedding_sink_debug, "embeddingsink", 0, "embeddings to a file");
+
+    object_class->set_property = gst_embedding_sink_set_property;
+    object_class->get_property = gst_embedding_sink_get_property;
+    object_class->finalize = gst_embedding_sink_finalize;
+
+    properties[PROP_LOCATION] = g_param_spec_string(
+        "location", "Location",
+        "File to write, replaced when the first embedding arrives. Default: none, which is an "
+        "error at start",
+        NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+    properties[PROP_FORMAT] = g_param_spec_enum(
+        "format", "Format",
+        "Format of the file. Default: auto, by the suffix of the location; a suffix that tells "
+        "none is an error at start",
+        FORMAT_TYPE, FORMAT_AUTO,
+        G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+    properties[PROP_STREAM] = g_param_spec_string(
+        "stream", "Stream",
+        "Name of the stream in each record. Default: none, the stream-id that comes from upstream",
+        NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+    g_object_class_install_properties(object_class, N_PROPS, properties);
+    gst_type_mark_as_plugin_api(FORMAT_TYPE, 0);
+
+    gst_element_class_add_static_pad_template(element_class, &sink_template);
+    gst_element_class_set_static_metadata(
+        element_class, "Embedding file sink", "Sink/Metadata/File",
+        "Writes the embeddings that buffers carry to a JSON Lines or NumPy file",
+        "gst-gemma4 developers");
+
+    sink_class->start = GST_DEBUG_FUNCPTR(gst_embedding_sink_start);
+    sink_class->stop = GST_DEBUG_FUNCPTR(gst_embedding_sink_stop);
+    sink_class->render = GST_DEBUG_FUNCPTR(gst_embedding_sink_render);
+    sink_class->event = GST_DEBUG_FUNCPTR(gst_embedding_sink_event);
+    sink_class->propose_allocation = GST_DEBUG_FUNCPTR(gst_embedding_sink_propose_allocation);
+}
+
+static void gst_embedding_sink_init(GstEmbeddingSink *self)
+{
+    gst_base_sink_set_sync(GST_BASE_SINK(self), FALSE);
+    /* A last sample would keep a whole picture, and perhaps a buffer of a small pool. */
+    gst_base_sink_set_last_sample_enabled(GST_BASE_SINK(self), FALSE);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What embeddingsink asks of a file format. Each format is one file that fills in one table.
+ *
+ * Errors are in GST_RESOURCE_ERROR or GST_STREAM_ERROR, so that the element posts them as they
+ * are, and name the file. After an error of write() nothing but close() is called. A writer
+ * belongs to one streaming thread at a time.
+ */
+#ifndef GST_EMBEDDING_SINK_WRITER_H
+#define GST_EMBEDDING_SINK_WRITER_H
+
+#include <gst/gemma4/gstgemma4embeddingmeta.h>
+
+G_BEGIN_DECLS
+
+typedef struct GstEmbeddingSinkWriter GstEmbeddingSinkWriter;
+
+typedef struct {
+    /* Can `location` be written? Called when the element starts; leaves no trace, so that a
+     * pipeline that fails to start does not cost an existing file. */
+    gboolean (*check)(const gchar *location, GError **error);
+
+    /* Called for the first embedding, or at the end of a stream without any. NULL and `error` on
+     * failure. The file is valid from here on, whenever the process is killed. */
+    GstEmbeddingSinkWriter *(*open)(const gchar *location, GError **error);
+
+    /* Takes one embedding, whole or not at all. `stream` may be NULL. */
+    gboolean (*write)(GstEmbeddingSinkWriter *writer, const GstGemma4Embedding *embedding,
+                      const gchar *stream, GError **error);
+
+    /* Frees the writer, even when it fails. */
+    gboolean (*close)(GstEmbeddingSinkWriter *writer, GError **error);
+} GstEmbeddingSinkFormatFuncs;
+
+extern const GstEmbeddingSinkFormatFuncs gst_embedding_sink_jsonl;
+extern const GstEmbeddingSinkFormatFuncs gst_embedding_sink_npy;
+
+G_END_DECLS
+
+#endif /* GST_EMBEDDING_SINK_WRITER_H */

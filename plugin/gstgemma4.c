@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The plugin: what it registers.
+ */
+#include "gstembeddingsink.h"
+#include "gstembeddingtensor.h"
+#include "gstgemma4embed.h"
+
+#include <gst/gemma4/gstgemma4embeddingmeta.h>
+
+static gboolean plugin_init(GstPlugin *plugin)
+{
+    gboolean any = FALSE;
+
+    /* A process that only receives embeddings from another must know the meta as well. */
+    gst_gemma4_embedding_meta_get_info();
+
+    any |= GST_ELEMENT_REGISTER(gemma4embed, plugin);
+    any |= GST_ELEMENT_REGISTER(embeddingtensor, plugin);
+    any |= GST_ELEMENT_REGISTER(embeddingsink, plugin);
+    return any;
+}
+
+GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, gemma4,
+                  "Embeddings of video by the Gemma 4 vision encoder", plugin_init, VERSION,
+                  "Apache 2.0", PACKAGE, PACKAGE_ORIGIN)
