@@ -17,6 +17,8 @@ static const guint sides[][2] = {
     {640, 768}, {1920, 768}, {64, 8}, {513, 11}, {1000, 16},
 };
 
+#define BENCH_ROWS G4_RESIZE_MAX_ROWS /* a multiple of every kernel's number */
+
 typedef struct Horizontal {
     g4_resize_horizontal_fn run;
     guint8 *dst;
@@ -25,19 +27,22 @@ typedef struct Horizontal {
     gsize src_stride;
     guint rows;
     const G4ResizePass *pass;
+    void *columns;
 } Horizontal;
 
 static void run_horizontal(void *data)
 {
     const Horizontal *h = data;
-    h->run(h->dst, h->dst_stride, h->src, h->src_stride, h->rows, h->pass);
+    for (guint y = 0; y < BENCH_ROWS; y += h->rows)
+        h->run(h->dst + y * h->dst_stride, h->dst_stride, h->src + y * h->src_stride, h->src_stride,
+               h->rows, h->pass, h->columns);
 }
 
-static void init_pass(Check *c, G4ResizePass *pass, guint n_in, guint n_out)
+static void init_pass(Check *c, G4ResizePass *pass, guint n_in, guint n_out, guint unit)
 {
     g_autoptr(GError) error = NULL;
 
-    if (!g4_resize_pass_init(pass, n_in, n_out, &error))
+    if (!g4_resize_pass_init(pass, n_in, n_out, unit, &error))
         check_fail(c, "%s", error->message);
 }
 
@@ -48,41 +53,44 @@ static void check_horizontal(Check *c, const G4ResizeKernels *k)
     for (guint s = 0; s < G_N_ELEMENTS(sides) + 40; s++) {
         guint n_in = s < G_N_ELEMENTS(sides) ? sides[s][0] : check_range(c, 1, 300);
         guint n_out = s < G_N_ELEMENTS(sides) ? sides[s][1] : check_range(c, 1, 300);
-        guint rows = 1 + s % G4_RESIZE_ROWS;
+        guint rows = 1 + s % k->rows;
         CheckFill fill = s % CHECK_N_FILLS;
         gsize src_stride = n_in * 3 + G4_RESIZE_SLACK + check_range(c, 0, 40);
         gsize src_bytes = (rows - 1) * src_stride + n_in * 3 + G4_RESIZE_SLACK;
         G4ResizePass pass;
 
         check_params(c, "%u to %u, %u rows, fill %u", n_in, n_out, rows, fill);
-        init_pass(c, &pass, n_in, n_out);
+        init_pass(c, &pass, n_in, n_out, 2);
         guint8 *src = check_input_new(c, src_bytes);
         check_fill_u8(c, src, src_bytes, fill);
         CheckBuffer *ref = check_buffer_new(c, rows, n_out * 3);
         CheckBuffer *out = check_buffer_new(c, rows, n_out * 3);
-        g4_resize_horizontal_rgb_c(ref->data, ref->stride, src, src_stride, rows, &pass);
-        k->horizontal(out->data, out->stride, src, src_stride, rows, &pass);
+        CheckBuffer *columns = check_buffer_new(c, 1, g4_resize_columns_size(n_in, k->rows));
+        g4_resize_horizontal_rgb_c(ref->data, ref->stride, src, src_stride, rows, &pass, NULL);
+        k->horizontal(out->data, out->stride, src, src_stride, rows, &pass, columns->data);
         check_equal(c, ref, out);
         check_intact(c, out);
 
         /* Rows that touch: what is written after one is the next one. */
         CheckBuffer *packed = check_buffer_new_strided(c, rows, n_out * 3, n_out * 3);
-        k->horizontal(packed->data, packed->stride, src, src_stride, rows, &pass);
+        k->horizontal(packed->data, packed->stride, src, src_stride, rows, &pass, columns->data);
         check_equal(c, ref, packed);
         check_intact(c, packed);
+        check_intact(c, columns);
         g4_resize_pass_clear(&pass);
         check_next(c);
     }
 
     G4ResizePass pass;
-    init_pass(c, &pass, 1920, 768);
+    init_pass(c, &pass, 1920, 768, 2);
     gsize stride = 1920 * 3 + G4_RESIZE_SLACK;
-    guint8 *src = check_input_new(c, stride * G4_RESIZE_ROWS);
-    CheckBuffer *out = check_buffer_new(c, G4_RESIZE_ROWS, 768 * 3);
-    check_fill_u8(c, src, stride * G4_RESIZE_ROWS, CHECK_RANDOM);
-    check_bench(
-        c, "1920 to 768, a block of rows", run_horizontal,
-        &(Horizontal){k->horizontal, out->data, out->stride, src, stride, G4_RESIZE_ROWS, &pass});
+    guint8 *src = check_input_new(c, stride * BENCH_ROWS);
+    CheckBuffer *out = check_buffer_new(c, BENCH_ROWS, 768 * 3);
+    check_fill_u8(c, src, stride * BENCH_ROWS, CHECK_RANDOM);
+    CheckBuffer *columns = check_buffer_new(c, 1, g4_resize_columns_size(1920, k->rows));
+    check_bench(c, "1920 to 768, 16 rows", run_horizontal,
+                &(Horizontal){k->horizontal, out->data, out->stride, src, stride, k->rows, &pass,
+                              columns->data});
     g4_resize_pass_clear(&pass);
     check_done(c);
 }
@@ -113,7 +121,7 @@ static void check_vertical(Check *c, const G4ResizeKernels *k)
         gsize bytes = 3 * widths[s % G_N_ELEMENTS(widths)];
         G4ResizePass pass;
 
-        init_pass(c, &pass, n_in, n_out);
+        init_pass(c, &pass, n_in, n_out, 1);
         const guint8 **rows = g_new(const guint8 *, pass.taps);
         for (guint n = 0; n < MIN(n_out, 12); n++) {
             guint i = n_out <= 12 ? n : check_range(c, 0, n_out - 1);
@@ -141,7 +149,7 @@ static void check_vertical(Check *c, const G4ResizeKernels *k)
     }
 
     G4ResizePass pass;
-    init_pass(c, &pass, 1080, 768);
+    init_pass(c, &pass, 1080, 768, 1);
     CheckBuffer *in = check_buffer_new(c, pass.taps, 768 * 3);
     CheckBuffer *out = check_buffer_new(c, 1, 768 * 3);
     const guint8 **rows = g_new(const guint8 *, pass.taps);
