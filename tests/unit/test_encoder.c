@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The encoder's life beside its numbers (tests/golden): options, sizes, memory, many at once.
+ */
+#include "encoder.h"
+
+#include <malloc.h>
+#include <string.h>
+
+#ifdef G4_HAVE_BLAS
+#include <cblas.h>
+#endif
+
+#include "cpu.h"
+
+static G4Model *open_case(const char *name)
+{
+    g_autofree char *path = g_build_filename(g_getenv("G4_TEST_DATA"), "cases", name, NULL);
+    g_autoptr(GError) error = NULL;
+    G4Model *model = g4_model_open(path, &(G4ModelOptions){.precision = G4_PRECISION_F32}, &error);
+
+    g_assert_no_error(error);
+    return model;
+}
+
+/* A picture with something in it. */
+static guint8 *picture(guint width, guint height)
+{
+    guint8 *p = g_malloc((gsize)width * height * 3);
+
+    for (gsize i = 0; i < (gsize)width * height * 3; i++)
+        p[i] = (guint8)((i * 2654435761u) >> 13);
+    return p;
+}
+
+static float *encode(G4Encoder *e, const guint8 *pixels, guint width, guint height)
+{
+    float *tokens = g_new(float, (gsize)g4_encoder_get_rows(e) * g4_encoder_get_cols(e));
+    const G4Frame frame = {pixels, (gsize)width * 3, width, height, G4_PIXELS_RGB};
+
+    g4_encoder_load(e, &frame);
+    g4_encoder_encode(e, tokens);
+    return tokens;
+}
+
+static gsize tokens_size(const G4Encoder *e)
+{
+    return (gsize)g4_encoder_get_rows(e) * g4_encoder_get_cols(e) * sizeof(float);
+}
+
+static void expect_settings_error(const char *name, const G4EncoderOptions *options,
+                                  const char *words)
+{
+    g_autoptr(G4Model) model = open_case(name);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(g4_encoder_new(model, options, &error));
+    g_assert_error(error, G4_ERROR, G4_ERROR_SETTINGS);
+    g_assert_nonnull(strstr(error->message, words));
+}
+
+static void test_refuses_what_the_checkpoint_cannot_do(void)
+{
+    /* patch 16, pool 3, a table of 32 */
+    expect_settings_error("square", &(G4EncoderOptions){.image_size = 100}, "multiple of 48");
+    expect_settings_error("square", &(G4EncoderOptions){.image_size = 768}, "table has 32");
+    expect_settings_error("square", &(G4EncoderOptions){.image_size = 4294967280u}, "multiple");
+    expect_settings_error("square", &(G4EncoderOptions){.resize = G4_RESIZE_ASPECT},
+                          "max_soft_tokens");
+    expect_settings_error("square", &(G4EncoderOptions){.threads = 5000}, "threads 5000");
+}
+
+static void test_goes_on_after_a_size_that_fails(void)
+{
+    g_autoptr(G4Model) model = open_case("aspect");
+    g_autoptr(G4Encoder) e = g4_encoder_new(
+        model, &(G4EncoderOptions){.max_soft_tokens = 8, .threads = 2}, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autofree guint8 *pixels = picture(160, 90);
+
+    g_assert_false(g4_encoder_prepare(e, 0, 90, &error));
+    g_assert_error(error, G4_ERROR, G4_ERROR_FRAME);
+    g_clear_error(&error);
+    g_assert_true(g4_encoder_prepare(e, 160, 90, &error));
+    g_autofree float *first = encode(e, pixels, 160, 90);
+    g_assert_false(g4_encoder_prepare(e, 1u << 30, 1u << 30, &error));
+    g_assert_error(error, G4_ERROR, G4_ERROR_FRAME);
+    g_clear_error(&error);
+    g_assert_true(g4_encoder_prepare(e, 160, 90, &error));
+    g_autofree float *again = encode(e, pixels, 160, 90);
+    g_assert_cmpmem(first, tokens_size(e), again, tokens_size(e));
+}
+
+/* Sizes that come and go leave nothing behind in the result. */
+static void test_a_size_change_is_as_a_new_encoder(void)
+{
+    static const guint sizes[][2] = {{160, 90}, {90, 160}, {160, 90}, {48, 24}, {320, 180}, {7, 5}};
+    g_autoptr(G4Model) model = open_case("aspect");
+    const G4EncoderOptions options = {.max_soft_tokens = 8, .threads = 2};
+    g_autoptr(G4Encoder) kept = g4_encoder_new(model, &options, NULL);
+
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        const guint w = sizes[i][0], h = sizes[i][1];
+        g_autoptr(G4Encoder) fresh = g4_encoder_new(model, &options, NULL);
+        g_autofree guint8 *pixels = picture(w, h);
+        g_assert_true(g4_encoder_prepare(kept, w, h, NULL));
+        g_assert_true(g4_encoder_prepare(fresh, w, h, NULL));
+        g_autofree float *a = encode(kept, pixels, w, h), *b = encode(fresh, pixels, w, h);
+        g_assert_cmpmem(a, tokens_size(kept), b, tokens_size(fresh));
+    }
+}
+
+static void test_a_frame_allocates_nothing(void)
+{
+    g_autoptr(G4Model) model = open_case("square");
+    g_autoptr(G4Encoder) e = g4_encoder_new(model, &(G4EncoderOptions){.threads = 2}, NULL);
+    g_autofree guint8 *pixels = picture(120, 80);
+    const G4Frame frame = {pixels, 360, 120, 80, G4_PIXELS_RGB};
+
+    g_assert_true(g4_encoder_prepare(e, 120, 80, NULL));
+    g_autofree float *tokens = encode(e, pixels, 120, 80);
+    const struct mallinfo2 before = mallinfo2();
+    for (guint i = 0; i < 5; i++) {
+        g4_encoder_load(e, &frame);
+        g4_encoder_encode(e, tokens);
+    }
+    const struct mallinfo2 after = mallinfo2();
+    g_assert_cmpuint(after.uordblks, ==, before.uordblks);
+    g_assert_cmpuint(after.hblks, ==, before.hblks);
+}
+
+typedef struct Stream {
+    G4Model *model;
+    const guint8 *pixels;
+    const float *expected;
+    guint threads;
+} Stream;
+
+static gpointer stream_main(gpointer data)
+{
+    const Stream *s = data;
+    g_autoptr(G4Encoder) e = g4_encoder_new(
+        s->model, &(G4EncoderOptions){.max_soft_tokens = 8, .threads = s->threads}, NULL);
+
+    g_assert_true(g4_encoder_prepare(e, 160, 90, NULL));
+    for (guint i = 0; i < 10; i++) {
+        g_autofree float *tokens = encode(e, s->pixels, 160, 90);
+        g_assert_cmpmem(tokens, tokens_size(e), s->expected, tokens_size(e));
+    }
+    return NULL;
+}
+
+static void test_streams_share_a_model(void)
+{
+    g_autoptr(G4Model) model = open_case("aspect");
+    g_autoptr(G4Encoder) e =
+        g4_encoder_new(model, &(G4EncoderOptions){.max_soft_tokens = 8, .threads = 1}, NULL);
+    g_autofree guint8 *pixels = picture(160, 90);
+    GThread *threads[5];
+    Stream streams[5];
+
+    g_assert_true(g4_encoder_prepare(e, 160, 90, NULL));
+    g_autofree float *expected = encode(e, pixels, 160, 90);
+    for (guint i = 0; i < G_N_ELEMENTS(threads); i++) {
+        streams[i] = (Stream){model, pixels, expected, 1 + i % 3};
+        threads[i] = g_thread_new("stream", stream_main, &streams[i]);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(threads); i++)
+        g_thread_join(threads[i]);
+}
+
+#ifdef G4_HAVE_BLAS
+/* OpenBLAS's threads are the host's: ours for a frame, its own again afterwards. */
+static void test_blas_threads_are_the_hosts_again(void)
+{
+    g_autoptr(G4Model) model = open_case("square");
+    g_autoptr(G4Encoder) e = g4_encoder_new(model, NULL, NULL);
+    g_autofree guint8 *pixels = picture(120, 80);
+    const int host = openblas_get_num_threads();
+
+    openblas_set_num_threads(2);
+    const int set = openblas_get_num_threads();
+    g_assert_true(g4_encoder_prepare(e, 120, 80, NULL));
+    g_autofree float *tokens = encode(e, pixels, 120, 80);
+    g_assert_cmpint(openblas_get_num_threads(), ==, set);
+    openblas_set_num_threads(host);
+}
+#endif
+
+static void test_digest_is_of_the_checkpoint(void)
+{
+    g_autoptr(G4Model) a = open_case("square"), b = open_case("square"), c = open_case("aspect");
+
+    g_assert_cmpuint(strlen(g4_model_get_digest(a)), ==, 16);
+    g_assert_cmpstr(g4_model_get_digest(a), ==, g4_model_get_digest(b));
+    g_assert_cmpstr(g4_model_get_digest(a), !=, g4_model_get_digest(c));
+    g_assert_cmpstr(g4_model_get_name(a), ==, "square");
+}
+
+/* The environment names the level; one that is not there is an error and not a silent default. */
+static void test_a_level_that_is_not_there_is_refused(void)
+{
+    g_autofree char *path = g_build_filename(g_getenv("G4_TEST_DATA"), "cases", "square", NULL);
+    g_autofree char *kept = g_strdup(g_getenv("G4_CPU"));
+    g_autoptr(GError) error = NULL;
+
+    g_setenv("G4_CPU", "sse9", TRUE);
+    g_assert_null(g4_model_open(path, NULL, &error));
+    g_assert_error(error, G4_ERROR, G4_ERROR_SETTINGS);
+    g_clear_error(&error);
+    if (!(g4_cpu_detect() & G4_CPU_AVX512)) {
+        g_setenv("G4_CPU", "avx512", TRUE);
+        g_assert_null(g4_model_open(path, NULL, &error));
+        g_assert_error(error, G4_ERROR, G4_ERROR_SETTINGS);
+        g_clear_error(&error);
+    }
+    if (kept)
+        g_setenv("G4_CPU", kept, TRUE);
+    else
+        g_unsetenv("G4_CPU");
+}
+
+static void test_mean_is_of_length_one(void)
+{
+    const float tokens[] = {1.0f, 2.0f, 3.0f, 3.0f, 2.0f, 1.0f};
+    float out[3];
+
+    g4_tokens_mean(tokens, 2, 3, FALSE, out);
+    for (guint j = 0; j < 3; j++)
+        g_assert_cmpfloat(out[j], ==, 2.0f);
+    g4_tokens_mean(tokens, 2, 3, TRUE, out);
+    for (guint j = 0; j < 3; j++)
+        g_assert_cmpfloat_with_epsilon(out[j], 0.57735026f, 1e-7f);
+    g4_tokens_mean((const float[]){0.0f, 0.0f}, 1, 2, TRUE, out);
+    g_assert_cmpfloat(out[0], ==, 0.0f);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/encoder/refuses-what-the-checkpoint-cannot-do",
+                    test_refuses_what_the_checkpoint_cannot_do);
+    g_test_add_func("/encoder/goes-on-after-a-size-that-fails",
+                    test_goes_on_after_a_size_that_fails);
+    g_test_add_func("/encoder/a-size-change-is-as-a-new-encoder",
+                    test_a_size_change_is_as_a_new_encoder);
+    g_test_add_func("/encoder/a-frame-allocates-nothing", test_a_frame_allocates_nothing);
+    g_test_add_func("/encoder/streams-share-a-model", test_streams_share_a_model);
+#ifdef G4_HAVE_BLAS
+    g_test_add_func("/encoder/blas-threads-are-the-hosts-again",
+                    test_blas_threads_are_the_hosts_again);
+#endif
+    g_test_add_func("/encoder/digest-is-of-the-checkpoint", test_digest_is_of_the_checkpoint);
+    g_test_add_func("/encoder/a-level-that-is-not-there-is-refused",
+                    test_a_level_that_is_not_there_is_refused);
+    g_test_add_func("/encoder/mean-is-of-length-one", test_mean_is_of_length_one);
+    return g_test_run();
+}
