@@ -14,7 +14,8 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 filesrc location=film.mp4 ! decodebin ! gemma4embed model=DIR ! embeddingsink location=film.npy
+ * gst-launch-1.0 filesrc location=film.mp4 ! decodebin ! gemma4embed model=DIR ! embeddingsink
+ * location=film.npy
  * ]|
  *
  * Since: 0.1
@@ -200,9 +201,8 @@ static const GstEmbeddingSinkFormatFuncs *find_format(const gchar *location, For
     }
 }
 
-static gboolean gst_embedding_sink_start(GstBaseSink *sink)
+static gboolean start(GstEmbeddingSink *self)
 {
-    GstEmbeddingSink *self = GST_EMBEDDING_SINK(sink);
     g_autoptr(GError) error = NULL;
 
     GST_OBJECT_LOCK(self);
@@ -225,9 +225,8 @@ static gboolean gst_embedding_sink_start(GstBaseSink *sink)
     return FALSE;
 }
 
-static gboolean gst_embedding_sink_stop(GstBaseSink *sink)
+static void stop(GstEmbeddingSink *self)
 {
-    GstEmbeddingSink *self = GST_EMBEDDING_SINK(sink);
     g_autoptr(GError) error = NULL;
 
     if (self->writer != NULL && !self->funcs->close(self->writer, &error))
@@ -236,7 +235,23 @@ static gboolean gst_embedding_sink_stop(GstBaseSink *sink)
     GST_OBJECT_LOCK(self);
     self->started = FALSE;
     GST_OBJECT_UNLOCK(self);
-    return TRUE;
+}
+
+/* GstBaseSink's own start and stop would do, but that it follows the error of a start that fails
+ * by a second one without a cause. */
+static GstStateChangeReturn gst_embedding_sink_change_state(GstElement *element,
+                                                            GstStateChange transition)
+{
+    GstEmbeddingSink *self = GST_EMBEDDING_SINK(element);
+
+    if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !start(self))
+        return GST_STATE_CHANGE_FAILURE;
+    GstStateChangeReturn ret =
+        GST_ELEMENT_CLASS(gst_embedding_sink_parent_class)->change_state(element, transition);
+    if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
+        (transition == GST_STATE_CHANGE_READY_TO_PAUSED && ret == GST_STATE_CHANGE_FAILURE))
+        stop(self);
+    return ret;
 }
 
 static void gst_embedding_sink_set_property(GObject *object, guint id, const GValue *value,
@@ -329,14 +344,13 @@ static void gst_embedding_sink_class_init(GstEmbeddingSinkClass *klass)
     g_object_class_install_properties(object_class, N_PROPS, properties);
     gst_type_mark_as_plugin_api(FORMAT_TYPE, 0);
 
+    element_class->change_state = GST_DEBUG_FUNCPTR(gst_embedding_sink_change_state);
     gst_element_class_add_static_pad_template(element_class, &sink_template);
     gst_element_class_set_static_metadata(
         element_class, "Embedding file sink", "Sink/Metadata/File",
         "Writes the embeddings that buffers carry to a JSON Lines or NumPy file",
         "gst-gemma4 developers");
 
-    sink_class->start = GST_DEBUG_FUNCPTR(gst_embedding_sink_start);
-    sink_class->stop = GST_DEBUG_FUNCPTR(gst_embedding_sink_stop);
     sink_class->render = GST_DEBUG_FUNCPTR(gst_embedding_sink_render);
     sink_class->event = GST_DEBUG_FUNCPTR(gst_embedding_sink_event);
     sink_class->propose_allocation = GST_DEBUG_FUNCPTR(gst_embedding_sink_propose_allocation);

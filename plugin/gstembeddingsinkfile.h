@@ -25,7 +25,10 @@ typedef struct {
     guint64 size;     /* bytes of whole appends */
 } GstEmbeddingSinkFile;
 
-#define GST_EMBEDDING_SINK_FILE_INIT {.fd = -1}
+#define GST_EMBEDDING_SINK_FILE_INIT                                                               \
+    {                                                                                              \
+        .fd = -1                                                                                   \
+    }
 
 /* Whether `path` can probably be written: NOT_FOUND where its folder is missing, OPEN_WRITE where
  * it or its folder may not be written or it is a folder. Leaves no trace. */

@@ -21,7 +21,7 @@ typedef struct {
     GstEmbeddingSinkFile vectors, lines;
     GString *line;
     guint64 n;
-    gboolean tokens; /* three dimensions */
+    gboolean tokens;  /* three dimensions */
     guint rows, cols; /* 0 before the first */
 } NpyWriter;
 
@@ -57,8 +57,7 @@ static gboolean npy_check(const gchar *location, GError **error)
     if (g_file_test(location, G_FILE_TEST_EXISTS) &&
         !g_file_test(location, G_FILE_TEST_IS_DIR | G_FILE_TEST_IS_REGULAR)) {
         g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-                    "%s: format=npy needs a regular file, whose header can be rewritten",
-                    location);
+                    "%s: format=npy needs a regular file, whose header can be rewritten", location);
         return FALSE;
     }
     return gst_embedding_sink_file_check(location, error) &&
@@ -120,8 +119,7 @@ static gboolean npy_write(GstEmbeddingSinkWriter *writer, const GstGemma4Embeddi
         g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
                     "%s: frame %" G_GUINT64_FORMAT " has an embedding of shape %s, the file holds "
                     "such of shape %s",
-                    self->vectors.path, gst_gemma4_embedding_get_frame(embedding), found,
-                    expected);
+                    self->vectors.path, gst_gemma4_embedding_get_frame(embedding), found, expected);
         return FALSE;
     }
 

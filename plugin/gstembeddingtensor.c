@@ -17,7 +17,8 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=2 ! gemma4embed model=DIR ! embeddingtensor ! application/x-json ! filesink location=/dev/stdout
+ * gst-launch-1.0 videotestsrc num-buffers=2 ! gemma4embed model=DIR ! embeddingtensor !
+ * application/x-json ! filesink location=/dev/stdout
  * ]|
  *
  * Since: 0.1
@@ -72,10 +73,9 @@ static GstCaps *caps_for_shape(const GstEmbeddingTensor *self, guint rows, guint
             g_string_append(dimensions, ":1");
         gst_caps_append_structure(
             caps, gst_structure_new("other/tensors", "format", G_TYPE_STRING, "static",
-                                    "num_tensors", G_TYPE_INT, 1, "types", G_TYPE_STRING,
-                                    "float32", "dimensions", G_TYPE_STRING, dimensions->str,
-                                    "framerate", GST_TYPE_FRACTION, self->fps_n, self->fps_d,
-                                    NULL));
+                                    "num_tensors", G_TYPE_INT, 1, "types", G_TYPE_STRING, "float32",
+                                    "dimensions", G_TYPE_STRING, dimensions->str, "framerate",
+                                    GST_TYPE_FRACTION, self->fps_n, self->fps_d, NULL));
     }
     gst_caps_append_structure(caps, gst_structure_new_empty("application/x-json"));
     return caps;
@@ -101,8 +101,8 @@ static GstFlowReturn negotiate(GstEmbeddingTensor *self, guint rows, guint cols)
         GST_DEBUG_OBJECT(self, "sending %" GST_PTR_FORMAT, common);
         gboolean accepted = gst_pad_push_event(self->srcpad, gst_event_new_caps(common));
         if (accepted || !gst_pad_is_linked(self->srcpad)) {
-            self->json = gst_structure_has_name(gst_caps_get_structure(common, 0),
-                                                "application/x-json");
+            self->json =
+                gst_structure_has_name(gst_caps_get_structure(common, 0), "application/x-json");
             self->rows = rows;
             self->cols = cols;
             self->renegotiate = FALSE;
@@ -191,8 +191,8 @@ static GstFlowReturn gst_embedding_tensor_chain(GstPad *pad, GstObject *parent, 
     for (guint i = 0; i < n && flow == GST_FLOW_OK; i++)
         flow = send(self, gst_gemma4_embedding_meta_get_entry(meta, i), buffer);
     if (n == 0 && self->rows != 0 && GST_BUFFER_PTS_IS_VALID(buffer))
-        gst_pad_push_event(self->srcpad, gst_event_new_gap(GST_BUFFER_PTS(buffer),
-                                                           GST_BUFFER_DURATION(buffer)));
+        gst_pad_push_event(self->srcpad,
+                           gst_event_new_gap(GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer)));
     gst_buffer_unref(buffer);
     return flow;
 }
@@ -223,8 +223,8 @@ static void hold(GstEmbeddingTensor *self, GstEvent *event)
         GstEvent *other = l->data;
         if (GST_EVENT_TYPE(other) == GST_EVENT_TYPE(event) &&
             ((GST_EVENT_TYPE(event) & GST_EVENT_TYPE_STICKY_MULTI) == 0 ||
-             gst_event_has_name_id(other, gst_structure_get_name_id(
-                                              gst_event_get_structure(event))))) {
+             gst_event_has_name_id(other,
+                                   gst_structure_get_name_id(gst_event_get_structure(event))))) {
             gst_event_unref(other);
             l->data = event;
             return;

@@ -31,8 +31,7 @@ static gboolean meta_transform(GstBuffer *transbuf, GstMeta *meta, GstBuffer *bu
     if (copy == NULL)
         return FALSE;
     for (guint i = 0; i < self->entries->len; i++)
-        gst_gemma4_embedding_meta_append(copy,
-                                         gst_gemma4_embedding_ref(self->entries->pdata[i]));
+        gst_gemma4_embedding_meta_append(copy, gst_gemma4_embedding_ref(self->entries->pdata[i]));
     return TRUE;
 }
 
@@ -49,9 +48,9 @@ static gboolean meta_serialize(const GstMeta *meta, GstByteArrayInterface *data,
 static GstMeta *meta_deserialize(const GstMetaInfo *info, GstBuffer *buffer, const guint8 *data,
                                  gsize size, guint8 version)
 {
-    g_autoptr(GPtrArray) entries =
-        version == GST_GEMMA4_EMBEDDING_WIRE_VERSION ? gst_gemma4_embeddings_parse(data, size)
-                                                     : NULL;
+    g_autoptr(GPtrArray) entries = version == GST_GEMMA4_EMBEDDING_WIRE_VERSION
+                                       ? gst_gemma4_embeddings_parse(data, size)
+                                       : NULL;
     if (entries == NULL)
         return NULL;
 
@@ -87,9 +86,9 @@ const GstMetaInfo *gst_gemma4_embedding_meta_get_info(void)
 
     if (g_once_init_enter(&info)) {
 #if GST_CHECK_VERSION(1, 24, 0)
-        GstMetaInfo *made = gst_meta_info_new(GST_GEMMA4_EMBEDDING_META_API_TYPE,
-                                              "GstGemma4EmbeddingMeta",
-                                              sizeof(GstGemma4EmbeddingMeta));
+        GstMetaInfo *made =
+            gst_meta_info_new(GST_GEMMA4_EMBEDDING_META_API_TYPE, "GstGemma4EmbeddingMeta",
+                              sizeof(GstGemma4EmbeddingMeta));
         made->init_func = meta_init;
         made->free_func = meta_free;
         made->transform_func = meta_transform;
@@ -97,9 +96,9 @@ const GstMetaInfo *gst_gemma4_embedding_meta_get_info(void)
         made->deserialize_func = meta_deserialize;
         const GstMetaInfo *registered = gst_meta_info_register(made);
 #else
-        const GstMetaInfo *registered = gst_meta_register(
-            GST_GEMMA4_EMBEDDING_META_API_TYPE, "GstGemma4EmbeddingMeta",
-            sizeof(GstGemma4EmbeddingMeta), meta_init, meta_free, meta_transform);
+        const GstMetaInfo *registered =
+            gst_meta_register(GST_GEMMA4_EMBEDDING_META_API_TYPE, "GstGemma4EmbeddingMeta",
+                              sizeof(GstGemma4EmbeddingMeta), meta_init, meta_free, meta_transform);
 #endif
         g_once_init_leave(&info, (gsize)registered);
     }
@@ -120,8 +119,8 @@ GstGemma4EmbeddingMeta *gst_buffer_add_gemma4_embedding_meta(GstBuffer *buffer)
 
     GstGemma4EmbeddingMeta *meta = gst_buffer_get_gemma4_embedding_meta(buffer);
     if (meta == NULL)
-        meta = (GstGemma4EmbeddingMeta *)gst_buffer_add_meta(buffer,
-                                                             GST_GEMMA4_EMBEDDING_META_INFO, NULL);
+        meta = (GstGemma4EmbeddingMeta *)gst_buffer_add_meta(buffer, GST_GEMMA4_EMBEDDING_META_INFO,
+                                                             NULL);
     return meta;
 }
 

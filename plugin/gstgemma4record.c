@@ -9,7 +9,7 @@
 #include <jansson.h>
 #include <math.h>
 
-static const gdouble powers[] = {1e0, 1e1, 1e2, 1e3,  1e4,  1e5,  1e6, 1e7,
+static const gdouble powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
                                  1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
 
 /* Places after the decimal point of a number in 1e-5..1e6 that is to have `digits` digits. */

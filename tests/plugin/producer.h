@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A stand-in for gemma4embed in the tests of the elements that read the meta: buffers with
+ * embeddings whose values are known.
+ */
+#ifndef PRODUCER_H
+#define PRODUCER_H
+
+#include <gst/check/gstharness.h>
+#include <gst/gemma4/gstgemma4embeddingmeta.h>
+
+/* Value i of frame f: neither small integers nor equal to each other. */
+gfloat producer_value(guint64 frame, gsize i);
+
+/* An embedding of `frame` with PTS frame x 40 ms, running time 1 s later, model "tiny" and no
+ * region. `id` decides nothing but the name. */
+GstGemma4Embedding *producer_embedding(const gchar *id, guint rows, guint cols, guint64 frame);
+
+/* The same with every other field filled in, strings with characters that JSON escapes. */
+GstGemma4Embedding *producer_full_embedding(guint rows, guint cols, guint64 frame);
+
+/* A buffer with PTS frame x 40 ms, duration 40 ms and no embedding. */
+GstBuffer *producer_buffer(guint64 frame);
+
+/* The same with producer_embedding() in its meta. */
+GstBuffer *producer_embedded(const gchar *id, guint rows, guint cols, guint64 frame);
+
+/* Whether both say the same in every field, values bit for bit. */
+gboolean producer_equal(const GstGemma4Embedding *a, const GstGemma4Embedding *b);
+
+/* Asserts that `h`'s bus has an error of this domain and code, whose text has `part` in it. */
+void producer_expect_error(GstHarness *h, GQuark domain, gint code, const gchar *part);
+
+/* A harness around the element of that name, with a bus. */
+GstHarness *producer_harness(const gchar *element);
+
+#endif /* PRODUCER_H */
