@@ -10,8 +10,10 @@
 #include "checkpoint.h"
 #include "encoder.h"
 
-/* Largest absolute difference allowed, as a part of the stage's RMS. */
-#define GOLDEN_TOLERANCE 1e-4
+/* Largest absolute difference allowed, as a part of the stage's RMS: twice the largest seen
+ * (1.4e-5, the last layer of e2b). The goldens are float32 themselves, and up to 1e-5 away from
+ * the same arithmetic in float64. */
+#define GOLDEN_TOLERANCE 3e-5
 
 typedef struct Golden {
     G4Checkpoint *file;

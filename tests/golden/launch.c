@@ -18,6 +18,8 @@ const char *launch_missing(void)
     if (known)
         return missing;
     known = TRUE;
+    if (!g_getenv("GST_PLUGIN_PATH"))
+        return missing = "the plugin is not built: GST_PLUGIN_PATH does not name it";
     g_autofree char *program = g_find_program_in_path("gst-launch-1.0");
     g_autofree char *inspect = g_find_program_in_path("gst-inspect-1.0");
     if (!program || !inspect)
