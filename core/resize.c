@@ -3,7 +3,7 @@
  * The resizer, its weights and its C kernels.
  *
  * Both passes are fused: a worker owns a band of output rows and walks down it. The rows that an
- * output row needs are resized horizontally, G4_RESIZE_ROWS at a time, into a ring just large
+ * output row needs are resized horizontally, a few at a time, into a ring just large
  * enough for one vertical window, so that what lies between the passes stays in the first caches.
  * At the seam of two bands both workers resize the few shared rows.
  */
@@ -58,7 +58,8 @@ static double cubic(double x)
     return 0.0;
 }
 
-gboolean g4_resize_pass_init(G4ResizePass *pass, guint n_in, guint n_out, GError **error)
+gboolean g4_resize_pass_init(G4ResizePass *pass, guint n_in, guint n_out, guint unit,
+                             GError **error)
 {
     memset(pass, 0, sizeof *pass);
     if (n_in < 1 || n_in > MAX_SIDE || n_out < 1 || n_out > MAX_SIDE) {
@@ -69,8 +70,9 @@ gboolean g4_resize_pass_init(G4ResizePass *pass, guint n_in, guint n_out, GError
     double scale = (double)n_in / n_out;
     double filter_scale = MAX(scale, 1.0);
     double support = 2.0 * filter_scale;
-    /* hi - lo <= 2 * support + 1, and never more than there are. */
-    guint64 taps = round_up(MIN((guint64)(2 * support) + 2, n_in), 2);
+    /* hi - lo <= 2 * support + 1; the window may begin unit - 1 before. Never more than there are.
+     */
+    guint64 taps = round_up(MIN((guint64)(2 * support) + 1 + unit, n_in), 2);
 
     pass->bytes = n_out * (2 * sizeof(guint32) + taps * 2 * sizeof(gint32));
     if (pass->bytes > MAX_BYTES) {
@@ -95,7 +97,9 @@ gboolean g4_resize_pass_init(G4ResizePass *pass, guint n_in, guint n_out, GError
         double center = (i + 0.5) * scale;
         int lo = MAX((int)(center - support + 0.5), 0);
         int hi = MIN((int)(center + support + 0.5), (int)n_in);
+        int first = lo / (int)unit * (int)unit;
         gint32 *weights = pass->weights + i * taps;
+        gint16 *split = pass->split + i * taps * 2;
         double sum = 0;
 
         for (int j = 0; j < hi - lo; j++) {
@@ -104,13 +108,15 @@ gboolean g4_resize_pass_init(G4ResizePass *pass, guint n_in, guint n_out, GError
         }
         for (int j = 0; j < hi - lo; j++) {
             double normal = w[j] / sum;
-            weights[j] = (int)(normal * (1 << G4_RESIZE_BITS) + (normal < 0 ? -0.5 : 0.5));
-            gint16 *pair = pass->split + i * taps * 2 + j / 2 * 4 + j % 2;
-            pair[0] = weights[j] >> 8;
-            pair[2] = weights[j] & 255;
+            weights[lo - first + j] =
+                (int)(normal * (1 << G4_RESIZE_BITS) + (normal < 0 ? -0.5 : 0.5));
         }
-        pass->first[i] = lo;
-        pass->count[i] = hi - lo;
+        for (guint j = 0; j < taps; j++) {
+            split[j / 2 * 4 + j % 2] = weights[j] >> 8;
+            split[j / 2 * 4 + j % 2 + 2] = weights[j] & 255;
+        }
+        pass->first[i] = first;
+        pass->count[i] = hi - first;
     }
     free(w);
     return TRUE;
@@ -134,7 +140,7 @@ static guint8 rounded(gint32 sum)
 }
 
 void g4_resize_horizontal_rgb_c(guint8 *dst, gsize dst_stride, const guint8 *src, gsize src_stride,
-                                guint rows, const G4ResizePass *pass)
+                                guint rows, const G4ResizePass *pass, void *columns)
 {
     for (guint y = 0; y < rows; y++, dst += dst_stride, src += src_stride) {
         for (guint i = 0; i < pass->n_out; i++) {
@@ -196,6 +202,7 @@ void g4_resize_kernels_init(G4ResizeKernels *k, guint cpu_flags)
 {
     *k = (G4ResizeKernels){
         .horizontal = g4_resize_horizontal_rgb_c,
+        .rows = 1,
         .vertical = g4_resize_vertical_u8_c,
         .rgb_from_rgbx = g4_rgb_from_rgbx_c,
         .rgb_from_rgba = g4_rgb_from_rgba_c,
@@ -203,12 +210,14 @@ void g4_resize_kernels_init(G4ResizeKernels *k, guint cpu_flags)
 #ifdef G4_HAVE_X86
     if (cpu_flags & G4_CPU_AVX2) {
         k->horizontal = g4_resize_horizontal_rgb_avx2;
+        k->rows = 8;
         k->vertical = g4_resize_vertical_u8_avx2;
         k->rgb_from_rgbx = g4_rgb_from_rgbx_avx2;
         k->rgb_from_rgba = g4_rgb_from_rgba_avx2;
     }
     if (cpu_flags & G4_CPU_AVX512) {
         k->horizontal = g4_resize_horizontal_rgb_avx512;
+        k->rows = 16;
         k->vertical = g4_resize_vertical_u8_avx512;
     }
 #endif
@@ -218,7 +227,8 @@ void g4_resize_kernels_init(G4ResizeKernels *k, guint cpu_flags)
  * The resizer
  */
 typedef struct Band {
-    guint8 *source;      /* [G4_RESIZE_ROWS, source_stride], RGB, slack after each row */
+    guint8 *source;      /* [kernels.rows, source_stride], RGB, slack after each row */
+    void *columns;       /* scratch of the horizontal kernel */
     guint8 *ring;        /* [ring_rows, ring_stride], horizontally resized rows */
     const guint8 **rows; /* [vertical.taps], the window of one output row */
 } Band;
@@ -232,7 +242,7 @@ struct G4Resizer {
     G4ResizePass vertical;
     gsize source_stride;
     gsize ring_stride;
-    guint ring_rows; /* a multiple of G4_RESIZE_ROWS */
+    guint ring_rows; /* a multiple of kernels.rows */
     guint8 *scratch; /* what the bands point into */
     Band *bands;     /* [threads] */
     guint64 bytes;
@@ -243,20 +253,21 @@ struct G4Resizer {
 
 static gboolean carve_scratch(G4Resizer *r, GError **error)
 {
-    guint64 source = 0, ring = 0, rows = 0;
+    guint64 source = 0, columns = 0, ring = 0, rows = 0;
 
     if (r->horizontal.n_out > 0) {
         r->source_stride = round_up((guint64)r->src_width * 3 + G4_RESIZE_SLACK, 64);
-        source = r->source_stride * G4_RESIZE_ROWS;
+        source = r->source_stride * r->kernels.rows;
+        columns = round_up(g4_resize_columns_size(r->src_width, r->kernels.rows), 64);
     }
     if (r->vertical.n_out > 0) {
-        /* A window, and what comes with its last row in a block of G4_RESIZE_ROWS. */
-        r->ring_rows = round_up(r->vertical.taps + G4_RESIZE_ROWS - 1, G4_RESIZE_ROWS);
+        /* A window, and what comes with its last row in a block. */
+        r->ring_rows = round_up(r->vertical.taps + r->kernels.rows - 1, r->kernels.rows);
         r->ring_stride = round_up((guint64)r->dst_width * 3, 64);
         ring = r->ring_stride * r->ring_rows;
         rows = round_up(r->vertical.taps * sizeof(guint8 *), 64);
     }
-    guint64 each = source + ring + rows;
+    guint64 each = source + columns + ring + rows;
     r->bands = allocate(r->threads * sizeof *r->bands, error);
     if (r->bands == NULL)
         return FALSE;
@@ -267,8 +278,9 @@ static gboolean carve_scratch(G4Resizer *r, GError **error)
         guint8 *p = r->scratch + i * each;
         r->bands[i] = (Band){
             .source = p,
-            .ring = p + source,
-            .rows = (const guint8 **)(void *)(p + source + ring),
+            .columns = p + source,
+            .ring = p + source + columns,
+            .rows = (const guint8 **)(void *)(p + source + columns + ring),
         };
     }
     r->bytes = sizeof *r + r->threads * sizeof *r->bands + each * r->threads + r->horizontal.bytes +
@@ -294,9 +306,9 @@ G4Resizer *g4_resizer_new(guint src_width, guint src_height, guint dst_width, gu
     r->threads = MAX(threads, 1);
     g4_resize_kernels_init(&r->kernels, cpu_flags);
     if ((src_width != dst_width &&
-         !g4_resize_pass_init(&r->horizontal, src_width, dst_width, error)) ||
+         !g4_resize_pass_init(&r->horizontal, src_width, dst_width, 2, error)) ||
         (src_height != dst_height &&
-         !g4_resize_pass_init(&r->vertical, src_height, dst_height, error)) ||
+         !g4_resize_pass_init(&r->vertical, src_height, dst_height, 1, error)) ||
         !carve_scratch(r, error)) {
         g4_resizer_free(r);
         return NULL;
@@ -338,7 +350,7 @@ static void read_row(const G4Resizer *r, guint y, guint8 *dst)
     }
 }
 
-/* Rows y .. y + n - 1 after the horizontal pass; n <= G4_RESIZE_ROWS. */
+/* Rows y .. y + n - 1 after the horizontal pass; n <= kernels.rows. */
 static void make_rows(const G4Resizer *r, const Band *band, guint y, guint n, guint8 *dst,
                       gsize dst_stride)
 {
@@ -349,7 +361,8 @@ static void make_rows(const G4Resizer *r, const Band *band, guint y, guint n, gu
     }
     for (guint k = 0; k < n; k++)
         read_row(r, y + k, band->source + k * r->source_stride);
-    r->kernels.horizontal(dst, dst_stride, band->source, r->source_stride, n, &r->horizontal);
+    r->kernels.horizontal(dst, dst_stride, band->source, r->source_stride, n, &r->horizontal,
+                          band->columns);
 }
 
 static void resize_band(void *data, guint worker, guint n_workers)
@@ -363,8 +376,8 @@ static void resize_band(void *data, guint worker, guint n_workers)
     if (first >= last)
         return;
     if (r->vertical.n_out == 0) {
-        for (guint y = first; y < last; y += G4_RESIZE_ROWS)
-            make_rows(r, band, y, MIN(last - y, G4_RESIZE_ROWS), r->dst + y * pitch, pitch);
+        for (guint y = first; y < last; y += r->kernels.rows)
+            make_rows(r, band, y, MIN(last - y, r->kernels.rows), r->dst + y * pitch, pitch);
         return;
     }
 
@@ -382,7 +395,7 @@ static void resize_band(void *data, guint worker, guint n_workers)
                 band->rows[j] = r->frame->data + (lo + j) * r->frame->stride;
         } else {
             while (made < lo + count) {
-                guint n = MIN(end - made, G4_RESIZE_ROWS);
+                guint n = MIN(end - made, r->kernels.rows);
                 guint slot = (made - base) % r->ring_rows;
                 make_rows(r, band, made, n, band->ring + slot * r->ring_stride, r->ring_stride);
                 made += n;

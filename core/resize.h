@@ -43,7 +43,7 @@ void g4_resizer_run(G4Resizer *resizer, const G4Frame *frame, guint8 *dst);
 typedef struct G4ResizePass {
     guint n_in;
     guint n_out;     /* 0: the pass is left out, nothing below is there */
-    guint taps;      /* room for weights of an output: the largest count, rounded up to even */
+    guint taps;      /* room for weights of an output, even */
     guint32 *first;  /* [n_out], input sample of weight 0; never decreases */
     guint32 *count;  /* [n_out], 1 .. taps; first + count <= n_in and never decreases */
     gint32 *weights; /* [n_out, taps], zeros after count */
@@ -54,23 +54,26 @@ typedef struct G4ResizePass {
     guint64 bytes;
 } G4ResizePass;
 
-/* Computes the weights from n_in to n_out samples. FALSE and G4_ERROR_FRAME as g4_resizer_new;
+/* Computes the weights from n_in to n_out samples. Windows begin at a multiple of `unit` (1 or 2),
+ * with a weight of 0 where the filter begins later. FALSE and G4_ERROR_FRAME as g4_resizer_new;
  * `pass` may be cleared in any case. */
-gboolean g4_resize_pass_init(G4ResizePass *pass, guint n_in, guint n_out, GError **error);
+gboolean g4_resize_pass_init(G4ResizePass *pass, guint n_in, guint n_out, guint unit,
+                             GError **error);
 void g4_resize_pass_clear(G4ResizePass *pass);
 
 /* ------------------------------------------------------------------------------------------
  * Kernels
  */
-#define G4_RESIZE_ROWS 4   /* rows that a horizontal kernel takes at once */
-#define G4_RESIZE_SLACK 16 /* bytes that it may read after a row */
+#define G4_RESIZE_MAX_ROWS 16 /* rows that a horizontal kernel takes at once, at most */
+#define G4_RESIZE_SLACK 16    /* bytes that it may read after a row */
 
-/* Resizes `rows` (1 .. G4_RESIZE_ROWS) rows of RGB from pass->n_in to pass->n_out pixels. Source
- * rows are followed by G4_RESIZE_SLACK readable bytes, whose values do not matter; of a
- * destination row exactly n_out * 3 bytes are written. */
+/* Resizes `rows` (1 .. the kernel's number) rows of RGB from pass->n_in to pass->n_out pixels; the
+ * pass was made with a unit of 2. Source rows are followed by G4_RESIZE_SLACK readable bytes, whose
+ * values do not matter; of a destination row exactly n_out * 3 bytes are written. `columns` is
+ * scratch of g4_resize_columns_size bytes, 64-byte aligned. */
 #define decl_resize_horizontal_fn(name)                                                            \
     void(name)(guint8 * dst, gsize dst_stride, const guint8 *src, gsize src_stride, guint rows,    \
-               const G4ResizePass *pass)
+               const G4ResizePass *pass, void *columns)
 typedef decl_resize_horizontal_fn(*g4_resize_horizontal_fn);
 
 /* Makes output row i of `pass`, `bytes` long, from the rows that it takes: rows[0] is input row
@@ -89,10 +92,17 @@ typedef decl_rgb_from_fn(*g4_rgb_from_fn);
 
 typedef struct G4ResizeKernels {
     g4_resize_horizontal_fn horizontal;
+    guint rows; /* that it takes at once */
     g4_resize_vertical_fn vertical;
     g4_rgb_from_fn rgb_from_rgbx;
     g4_rgb_from_fn rgb_from_rgba;
 } G4ResizeKernels;
+
+/* `rows` rows of n_in pixels by columns: for two pixels, for a channel, for a row, two words. */
+static inline gsize g4_resize_columns_size(guint n_in, guint rows)
+{
+    return ((gsize)n_in + 3) / 4 * 2 * 3 * rows * 2 * sizeof(gint16);
+}
 
 /* The best kernels that these flags (cpu.h) allow. */
 void g4_resize_kernels_init(G4ResizeKernels *k, guint cpu_flags);

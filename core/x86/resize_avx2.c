@@ -2,6 +2,9 @@
  *
  * Resize kernels for AVX2. A weight of 24 bits is hi * 256 + lo; each half meets two samples at
  * once in vpmaddwd, the sums stay apart until the end. All of it is exact modulo 2^32.
+ *
+ * The horizontal kernel turns its rows into columns of two pixels first, so that both passes are
+ * the same: one pair of weights for all lanes.
  */
 #include "../resize.h"
 
@@ -10,21 +13,19 @@
 
 #define ROUND (1 << (G4_RESIZE_BITS - 1))
 
-/* Pixels x and x + 1 of two rows as words: (R0 R1) (G0 G1) (B0 B1) 0, one row in each half. */
-static inline __m256i two_rows(const guint8 *upper, const guint8 *lower)
-{
-    const __m256i spread = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
-    __m256i in = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)upper));
-    in = _mm256_inserti128_si256(in, _mm_loadu_si128((const __m128i *)lower), 1);
-    return _mm256_shuffle_epi8(in, spread);
-}
-
 /* What the sums of both halves of the weights make, before the clamp. */
 static inline __m256i rounded(__m256i hi, __m256i lo)
 {
     lo = _mm256_add_epi32(lo, _mm256_set1_epi32(ROUND));
     return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(hi, 8), lo), G4_RESIZE_BITS);
+}
+
+/* Adds the products of two samples and two weights to each lane of the sum. The empty statement
+ * keeps GCC 12 from gathering all products before the sums, for which there are no registers. */
+static inline void add_products(__m256i *sum, __m256i in, __m256i w)
+{
+    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(in, w));
+    __asm__("" : "+x"(*sum));
 }
 
 /* Two weights, for every lane. */
@@ -35,89 +36,136 @@ static inline __m256i pair_of(const gint16 *split)
     return _mm256_set1_epi32(pair);
 }
 
-/* Output pixel i of four rows: 3 bytes and a 0 each. */
-static inline void four_pixels(const guint8 *const src[4], const G4ResizePass *pass, guint i,
-                               guint32 pixels[4])
+static inline __m128i load(const guint8 *p)
 {
-    const gint16 *split = pass->split + (gsize)i * pass->taps * 2;
-    gsize at = (gsize)pass->first[i] * 3;
-    guint pairs = (pass->count[i] + 1) / 2;
-    __m256i hi01 = _mm256_setzero_si256(), lo01 = hi01;
-    __m256i hi23 = hi01, lo23 = hi01;
+    return _mm_loadu_si128((const __m128i *)p);
+}
 
-    for (guint p = 0; p < pairs; p++, split += 4, at += 6) {
+/* Sixteen bytes of rows y and y + 4. */
+static inline __m256i load_rows(const guint8 *const *src, guint y, gsize at)
+{
+    __m256i in = _mm256_castsi128_si256(load(src[y] + at));
+    return _mm256_inserti128_si256(in, load(src[y + 4] + at), 1);
+}
+
+/* Two pixels of 8 rows, spread out to the words (R0 R1) (G0 G1) (B0 B1) 0 of each row, by
+ * channels: 8 rows of R, of G and of B. */
+static inline void store_column(__m256i *column, __m256i a, __m256i b, __m256i c, __m256i d)
+{
+    __m256i rg01 = _mm256_unpacklo_epi32(a, b), rg23 = _mm256_unpacklo_epi32(c, d);
+    __m256i b01 = _mm256_unpackhi_epi32(a, b), b23 = _mm256_unpackhi_epi32(c, d);
+
+    _mm256_store_si256(column, _mm256_unpacklo_epi64(rg01, rg23));
+    _mm256_store_si256(column + 1, _mm256_unpackhi_epi64(rg01, rg23));
+    _mm256_store_si256(column + 2, _mm256_unpacklo_epi64(b01, b23));
+}
+
+/* Four pixels of 8 rows, from byte `at` on, to two columns. */
+static inline void make_columns(__m256i *columns, const guint8 *const *src, gsize at)
+{
+    const __m256i spread01 = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+    const __m256i spread23 = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
+    __m256i a = load_rows(src, 0, at), b = load_rows(src, 1, at);
+    __m256i c = load_rows(src, 2, at), d = load_rows(src, 3, at);
+
+    store_column(columns, _mm256_shuffle_epi8(a, spread01), _mm256_shuffle_epi8(b, spread01),
+                 _mm256_shuffle_epi8(c, spread01), _mm256_shuffle_epi8(d, spread01));
+    store_column(columns + 3, _mm256_shuffle_epi8(a, spread23), _mm256_shuffle_epi8(b, spread23),
+                 _mm256_shuffle_epi8(c, spread23), _mm256_shuffle_epi8(d, spread23));
+}
+
+/* An output pixel of 8 rows, 3 bytes and one of no meaning each, from the columns of its window. */
+static inline __m256i resize_column(const __m256i *column, const gint16 *split, guint pairs)
+{
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    const __m256i zero = _mm256_setzero_si256();
+    __m256i r_hi = zero, g_hi = zero, b_hi = zero;
+    __m256i r_lo = zero, g_lo = zero, b_lo = zero;
+
+    do {
         __m256i w_hi = pair_of(split), w_lo = pair_of(split + 2);
-        __m256i in01 = two_rows(src[0] + at, src[1] + at);
-        __m256i in23 = two_rows(src[2] + at, src[3] + at);
-        hi01 = _mm256_add_epi32(hi01, _mm256_madd_epi16(in01, w_hi));
-        lo01 = _mm256_add_epi32(lo01, _mm256_madd_epi16(in01, w_lo));
-        hi23 = _mm256_add_epi32(hi23, _mm256_madd_epi16(in23, w_hi));
-        lo23 = _mm256_add_epi32(lo23, _mm256_madd_epi16(in23, w_lo));
-    }
-    /* Rows 0, 2 in the lower half, 1, 3 in the upper one. */
-    __m256i words = _mm256_packs_epi32(rounded(hi01, lo01), rounded(hi23, lo23));
-    __m256i bytes = _mm256_packus_epi16(words, words);
-    __m128i even = _mm256_castsi256_si128(bytes);
-    __m128i odd = _mm256_extracti128_si256(bytes, 1);
-    pixels[0] = _mm_cvtsi128_si32(even);
-    pixels[1] = _mm_cvtsi128_si32(odd);
-    pixels[2] = _mm_extract_epi32(even, 1);
-    pixels[3] = _mm_extract_epi32(odd, 1);
+        add_products(&r_hi, column[0], w_hi);
+        add_products(&r_lo, column[0], w_lo);
+        add_products(&g_hi, column[1], w_hi);
+        add_products(&g_lo, column[1], w_lo);
+        add_products(&b_hi, column[2], w_hi);
+        add_products(&b_lo, column[2], w_lo);
+        split += 4;
+        column += 3;
+    } while (--pairs > 0);
+    /* In each half four rows: R R R R G G G G B B B B, then row by row. */
+    __m256i rg = _mm256_packs_epi32(rounded(r_hi, r_lo), rounded(g_hi, g_lo));
+    __m256i bb = rounded(b_hi, b_lo);
+    return _mm256_shuffle_epi8(_mm256_packus_epi16(rg, _mm256_packs_epi32(bb, bb)), order);
 }
 
 void g4_resize_horizontal_rgb_avx2(guint8 *dst, gsize dst_stride, const guint8 *src,
-                                   gsize src_stride, guint rows, const G4ResizePass *pass)
+                                   gsize src_stride, guint rows, const G4ResizePass *pass,
+                                   void *columns)
 {
-    const guint8 *in[4];
-    guint8 *out[4];
-    guint32 pixels[4];
-    guint last = pass->n_out - 1;
+    const guint8 *in[8];
+    guint8 *out[8];
+    guint32 pixels[8];
+    guint made = 0; /* columns of two pixels */
 
-    /* Fewer rows than four: the last one is done again and again. */
-    for (guint y = 0; y < 4; y++) {
+    /* Fewer rows than 8: the last one is done again and again. */
+    for (guint y = 0; y < 8; y++) {
         in[y] = src + MIN(y, rows - 1) * src_stride;
         out[y] = dst + MIN(y, rows - 1) * dst_stride;
     }
-    /* The fourth byte of each store is overwritten by the next pixel's. */
-    for (guint i = 0; i < last; i++) {
-        four_pixels(in, pass, i, pixels);
-        for (guint y = 0; y < 4; y++)
-            memcpy(out[y] + (gsize)i * 3, &pixels[y], 4);
+    for (guint i = 0; i < pass->n_out; i++) {
+        guint first = pass->first[i] / 2, pairs = (pass->count[i] + 1) / 2;
+
+        for (; made < first + pairs; made += 2)
+            make_columns((__m256i *)columns + (gsize)made * 3, in, (gsize)made * 6);
+        _mm256_storeu_si256((__m256i *)(void *)pixels,
+                            resize_column((__m256i *)columns + (gsize)first * 3,
+                                          pass->split + (gsize)i * pass->taps * 2, pairs));
+        /* The fourth byte is overwritten by the next pixel's first; the last pixel has no next. */
+        if (i + 1 < pass->n_out) {
+            for (guint y = 0; y < 8; y++)
+                memcpy(out[y] + (gsize)i * 3, &pixels[y], 4);
+        } else {
+            for (guint y = 0; y < 8; y++)
+                memcpy(out[y] + (gsize)i * 3, &pixels[y], 3);
+        }
     }
-    four_pixels(in, pass, last, pixels);
-    for (guint y = 0; y < 4; y++)
-        memcpy(out[y] + (gsize)last * 3, &pixels[y], 3);
 }
 
 /* Bytes x .. x + 31 of an output row. */
 static inline void vertical_32(guint8 *dst, const guint8 *const *rows, gsize x, const gint16 *split,
-                               guint count)
+                               guint pairs)
 {
     const __m256i zero = _mm256_setzero_si256();
     __m256i hi0 = zero, hi1 = zero, hi2 = zero, hi3 = zero;
     __m256i lo0 = zero, lo1 = zero, lo2 = zero, lo3 = zero;
 
-    for (guint j = 0; j < count; j += 2, split += 4) {
+    do {
         __m256i w_hi = pair_of(split), w_lo = pair_of(split + 2);
-        __m256i a = _mm256_loadu_si256((const __m256i *)(rows[j] + x));
-        __m256i b = _mm256_loadu_si256((const __m256i *)(rows[j + 1] + x));
+        __m256i a = _mm256_loadu_si256((const __m256i *)(rows[0] + x));
+        __m256i b = _mm256_loadu_si256((const __m256i *)(rows[1] + x));
         __m256i ab, in;
         /* In each half bytes 0-3, 4-7, 8-11, 12-15: the order that packing undoes. */
         ab = _mm256_unpacklo_epi8(a, b);
         in = _mm256_unpacklo_epi8(ab, zero);
-        hi0 = _mm256_add_epi32(hi0, _mm256_madd_epi16(in, w_hi));
-        lo0 = _mm256_add_epi32(lo0, _mm256_madd_epi16(in, w_lo));
+        add_products(&hi0, in, w_hi);
+        add_products(&lo0, in, w_lo);
         in = _mm256_unpackhi_epi8(ab, zero);
-        hi1 = _mm256_add_epi32(hi1, _mm256_madd_epi16(in, w_hi));
-        lo1 = _mm256_add_epi32(lo1, _mm256_madd_epi16(in, w_lo));
+        add_products(&hi1, in, w_hi);
+        add_products(&lo1, in, w_lo);
         ab = _mm256_unpackhi_epi8(a, b);
         in = _mm256_unpacklo_epi8(ab, zero);
-        hi2 = _mm256_add_epi32(hi2, _mm256_madd_epi16(in, w_hi));
-        lo2 = _mm256_add_epi32(lo2, _mm256_madd_epi16(in, w_lo));
+        add_products(&hi2, in, w_hi);
+        add_products(&lo2, in, w_lo);
         in = _mm256_unpackhi_epi8(ab, zero);
-        hi3 = _mm256_add_epi32(hi3, _mm256_madd_epi16(in, w_hi));
-        lo3 = _mm256_add_epi32(lo3, _mm256_madd_epi16(in, w_lo));
-    }
+        add_products(&hi3, in, w_hi);
+        add_products(&lo3, in, w_lo);
+        split += 4;
+        rows += 2;
+    } while (--pairs > 0);
     __m256i words01 = _mm256_packs_epi32(rounded(hi0, lo0), rounded(hi1, lo1));
     __m256i words23 = _mm256_packs_epi32(rounded(hi2, lo2), rounded(hi3, lo3));
     _mm256_storeu_si256((__m256i *)(dst + x), _mm256_packus_epi16(words01, words23));
@@ -127,6 +175,7 @@ void g4_resize_vertical_u8_avx2(guint8 *dst, const guint8 *const *rows, gsize by
                                 const G4ResizePass *pass, guint i)
 {
     const gint16 *split = pass->split + (gsize)i * pass->taps * 2;
+    guint pairs = (pass->count[i] + 1) / 2;
     gsize x;
 
     if (bytes < 32) {
@@ -134,9 +183,9 @@ void g4_resize_vertical_u8_avx2(guint8 *dst, const guint8 *const *rows, gsize by
         return;
     }
     for (x = 0; x + 32 <= bytes; x += 32)
-        vertical_32(dst, rows, x, split, pass->count[i]);
+        vertical_32(dst, rows, x, split, pairs);
     if (x < bytes)
-        vertical_32(dst, rows, bytes - 32, split, pass->count[i]);
+        vertical_32(dst, rows, bytes - 32, split, pairs);
 }
 
 /* Eight pixels of four bytes to 24 bytes and 8 bytes of no meaning. */
