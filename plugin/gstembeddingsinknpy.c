@@ -37,7 +37,8 @@ static void fill_header(const NpyWriter *self, gchar header[HEADER_SIZE])
 
     memset(header, ' ', HEADER_SIZE);
     memcpy(header, "\x93NUMPY\x01\x00", 8);
-    GST_WRITE_UINT16_LE(header + 8, HEADER_SIZE - PREFIX_SIZE);
+    header[8] = HEADER_SIZE - PREFIX_SIZE; /* two bytes, little-endian */
+    header[9] = 0;
     gint length = g_snprintf(header + PREFIX_SIZE, HEADER_SIZE - PREFIX_SIZE,
                              "{'descr': '%cf4', 'fortran_order': False, 'shape': (%s), }",
                              G_BYTE_ORDER == G_LITTLE_ENDIAN ? '<' : '>', shape);

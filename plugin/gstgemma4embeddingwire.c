@@ -123,16 +123,25 @@ static const guint8 *take(Reader *r, gsize size)
     return at;
 }
 
+/* Numbers lie at any address. */
 static guint32 get_u32(Reader *r)
 {
     const guint8 *at = take(r, sizeof(guint32));
-    return at != NULL ? GST_READ_UINT32_LE(at) : 0;
+    guint32 value = 0;
+
+    if (at != NULL)
+        memcpy(&value, at, sizeof value);
+    return GUINT32_FROM_LE(value);
 }
 
 static guint64 get_u64(Reader *r)
 {
     const guint8 *at = take(r, sizeof(guint64));
-    return at != NULL ? GST_READ_UINT64_LE(at) : 0;
+    guint64 value = 0;
+
+    if (at != NULL)
+        memcpy(&value, at, sizeof value);
+    return GUINT64_FROM_LE(value);
 }
 
 static gdouble get_f64(Reader *r)
@@ -172,7 +181,9 @@ static GstBuffer *get_values(Reader *r, guint32 rows, guint32 cols)
     if (copy == NULL)
         return NULL;
     for (gsize i = 0; i < size; i += sizeof(guint32)) {
-        guint32 bits = GST_READ_UINT32_LE(at + i);
+        guint32 bits;
+        memcpy(&bits, at + i, sizeof bits);
+        bits = GUINT32_FROM_LE(bits);
         memcpy(copy + i, &bits, sizeof bits);
     }
     return gst_buffer_new_wrapped(copy, size);

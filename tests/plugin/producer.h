@@ -28,10 +28,14 @@ GstBuffer *producer_embedded(const gchar *id, guint rows, guint cols, guint64 fr
 /* Whether both say the same in every field, values bit for bit. */
 gboolean producer_equal(const GstGemma4Embedding *a, const GstGemma4Embedding *b);
 
-/* Asserts that `h`'s bus has an error of this domain and code, whose text has `part` in it. */
-void producer_expect_error(GstHarness *h, GQuark domain, gint code, const gchar *part);
+/* Asserts that the element's bus has one error, of this domain and code, whose text has `part` in
+ * it. */
+void producer_expect_error(GstElement *element, GQuark domain, gint code, const gchar *part);
 
-/* A harness around the element of that name, with a bus. */
-GstHarness *producer_harness(const gchar *element);
+/* An element with a bus that keeps errors alone; floating. */
+GstElement *producer_element(const gchar *factory);
+
+/* A harness around such an element. */
+GstHarness *producer_harness(const gchar *factory);
 
 #endif /* PRODUCER_H */

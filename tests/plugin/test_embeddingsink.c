@@ -45,12 +45,9 @@ static void remove_folder(gchar *folder, guint expected)
 
 static GstHarness *start(const gchar *location)
 {
-    GstElement *sink = gst_element_factory_make("embeddingsink", NULL);
-    g_autoptr(GstBus) bus = gst_bus_new();
+    GstElement *sink = producer_element("embeddingsink");
 
-    g_assert_nonnull(sink);
     g_object_set(sink, "location", location, NULL);
-    gst_element_set_bus(sink, bus);
     GstHarness *h = gst_harness_new_with_element(sink, "sink", NULL);
     gst_object_unref(sink);
     gst_harness_set_src_caps_str(h, "video/x-raw,format=RGB,width=4,height=1,framerate=25/1");
@@ -368,7 +365,7 @@ static void other_shape_is_an_error_and_the_file_stays_valid(void)
     g_assert_cmpint(gst_harness_push(h, producer_embedded("gemma4-pooled", 1, 8, 3)), ==,
                     GST_FLOW_ERROR);
     gst_harness_push_event(h, gst_event_new_eos());
-    producer_expect_error(h, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "[9]");
+    producer_expect_error(h->element, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "[9]");
     gst_harness_teardown(h);
     expect_npy(path, 2, 1, 8, FALSE);
     remove_folder(folder, 2);
@@ -383,7 +380,7 @@ static void tokens_among_pooled_are_another_shape(void)
     push(h, producer_embedded("gemma4-pooled", 1, 8, 0));
     g_assert_cmpint(gst_harness_push(h, producer_embedded("gemma4-tokens", 2, 8, 1)), ==,
                     GST_FLOW_ERROR);
-    producer_expect_error(h, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "[2, 8]");
+    producer_expect_error(h->element, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "[2, 8]");
     gst_harness_teardown(h);
     expect_npy(path, 1, 1, 8, FALSE);
     remove_folder(folder, 2);
@@ -391,20 +388,11 @@ static void tokens_among_pooled_are_another_shape(void)
 
 static void expect_start_fails(const gchar *location, gint code, const gchar *part)
 {
-    GstElement *sink = gst_element_factory_make("embeddingsink", NULL);
-    g_autoptr(GstBus) bus = gst_bus_new();
+    GstElement *sink = producer_element("embeddingsink");
 
     g_object_set(sink, "location", location, NULL);
-    gst_element_set_bus(sink, bus);
     g_assert_cmpint(gst_element_set_state(sink, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
-    g_autoptr(GstMessage) message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
-    g_autoptr(GError) error = NULL;
-    g_assert_nonnull(message);
-    gst_message_parse_error(message, &error, NULL);
-    g_assert_error(error, GST_RESOURCE_ERROR, code);
-    if (strstr(error->message, part) == NULL)
-        g_error("\"%s\" is not in \"%s\"", part, error->message);
-    g_assert_null(gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR));
+    producer_expect_error(sink, GST_RESOURCE_ERROR, code, part);
     gst_element_set_state(sink, GST_STATE_NULL);
     gst_object_unref(sink);
 }
@@ -465,7 +453,7 @@ static void full_disk_is_one_error_that_names_the_file(void)
                     GST_FLOW_ERROR);
     g_assert_cmpint(gst_harness_push(h, producer_embedded("gemma4-pooled", 1, 8, 1)), ==,
                     GST_FLOW_ERROR);
-    producer_expect_error(h, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT, path);
+    producer_expect_error(h->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT, path);
     gst_harness_teardown(h);
     remove_folder(folder, 1);
 }
@@ -486,16 +474,9 @@ static void write_with_limit(const gchar *path, guint limit, guint entries, guin
             flow = gst_harness_push(h, producer_embedded("gemma4-pooled", 1, cols, i));
         if (flow != GST_FLOW_ERROR)
             _exit(2);
-        g_autoptr(GstBus) bus = gst_element_get_bus(h->element);
-        GstMessage *message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
-        g_autoptr(GError) error = NULL;
-        if (message == NULL)
-            _exit(3);
-        gst_message_parse_error(message, &error, NULL);
-        _exit(g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE) &&
-                      strstr(error->message, path) != NULL
-                  ? 0
-                  : 4);
+        /* Aborts the child, if it is not so. */
+        producer_expect_error(h->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE, path);
+        _exit(0);
     }
     int status;
     g_assert_cmpint(waitpid(child, &status, 0), ==, child);
@@ -676,7 +657,7 @@ static void broken_pipe_is_an_error(void)
     for (i = 1; i < 3 && flow == GST_FLOW_OK; i++)
         flow = gst_harness_push(h, producer_embedded("gemma4-pooled", 1, 8, i));
     g_assert_cmpint(flow, ==, GST_FLOW_ERROR);
-    producer_expect_error(h, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE, path);
+    producer_expect_error(h->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE, path);
     gst_harness_teardown(h);
     remove_folder(folder, 1);
 }

@@ -165,7 +165,7 @@ static void peer_that_takes_neither_is_an_error(void)
 
     g_assert_cmpint(gst_harness_push(h, producer_embedded("gemma4-pooled", 1, 5, 0)), ==,
                     GST_FLOW_NOT_NEGOTIATED);
-    producer_expect_error(h, GST_CORE_ERROR, GST_CORE_ERROR_NEGOTIATION, "[1, 5]");
+    producer_expect_error(h->element, GST_CORE_ERROR, GST_CORE_ERROR_NEGOTIATION, "[1, 5]");
     gst_harness_teardown(h);
 }
 
