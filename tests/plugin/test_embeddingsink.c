@@ -438,6 +438,27 @@ static void start_works_after_it_failed(void)
     remove_folder(folder, 0);
 }
 
+/* Each run replaces the file of the one before. */
+static void goes_through_the_states_again(void)
+{
+    gchar *folder = make_folder();
+    g_autofree gchar *path = g_build_filename(folder, "out.npy", NULL);
+    GstElement *sink = producer_element("embeddingsink");
+
+    g_object_set(sink, "location", path, NULL);
+    for (guint round = 0; round < 3; round++) {
+        GstHarness *h = gst_harness_new_with_element(sink, "sink", NULL);
+        gst_harness_set_src_caps_str(h, "application/x-whatever");
+        for (guint i = 0; i <= round; i++)
+            push(h, producer_embedded("gemma4-pooled", 1, 8 + round, i));
+        gst_element_set_state(sink, round == 1 ? GST_STATE_NULL : GST_STATE_READY);
+        expect_npy(path, round + 1, 1, 8 + round, FALSE);
+        gst_harness_teardown(h);
+    }
+    gst_object_unref(sink);
+    remove_folder(folder, 2);
+}
+
 static void full_disk_is_one_error_that_names_the_file(void)
 {
     gchar *folder = make_folder();
@@ -687,6 +708,7 @@ int main(int argc, char **argv)
                     tokens_among_pooled_are_another_shape);
     g_test_add_func("/sink/bad-locations-fail-at-start", bad_locations_fail_at_start);
     g_test_add_func("/sink/start-works-after-it-failed", start_works_after_it_failed);
+    g_test_add_func("/sink/goes-through-the-states-again", goes_through_the_states_again);
     g_test_add_func("/sink/full-disk-is-one-error-that-names-the-file",
                     full_disk_is_one_error_that_names_the_file);
     g_test_add_func("/sink/write-error-leaves-whole-records", write_error_leaves_whole_records);
