@@ -50,9 +50,9 @@ static GstElement *build(int argc, char **argv, GError **error)
 
     if (!uri)
         return NULL;
-    pipeline = gst_parse_launch("uridecodebin name=film ! gemma4embed name=embed "
-                                "! appsink name=sink sync=false max-buffers=2",
-                                error);
+    pipeline = gst_parse_launch_full("uridecodebin name=film ! gemma4embed name=embed "
+                                     "! appsink name=sink sync=false max-buffers=2",
+                                     NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
     if (!pipeline)
         return NULL;
 
@@ -65,7 +65,8 @@ static GstElement *build(int argc, char **argv, GError **error)
     for (int i = 3; i < argc; i++) {
         g_auto(GStrv) pair = g_strsplit(argv[i], "=", 2);
 
-        if (pair[0] && pair[1] && g_object_class_find_property(G_OBJECT_GET_CLASS(element), pair[0]))
+        if (pair[0] && pair[1] &&
+            g_object_class_find_property(G_OBJECT_GET_CLASS(element), pair[0]))
             gst_util_set_object_arg(G_OBJECT(element), pair[0], pair[1]);
         else
             g_printerr("%s: not a property of gemma4embed\n", argv[i]);

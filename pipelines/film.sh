@@ -47,7 +47,7 @@ while [ $# -gt 0 ]; do
 done
 case $frames in
 all) ;;
-*[!0-9]* | '' | 0) fail "--frames $frames: not a number from 1" ;;
+*[!0-9]* | '' | 0* | ???????*) fail "--frames $frames: not a number from 1 to 999999" ;;
 esac
 case $resize in
 square | aspect | auto) ;;
@@ -115,11 +115,12 @@ fi
 length=$(gst-discoverer-1.0 "$uri" 2>/dev/null |
     sed -n 's/^ *Duration: \([0-9]*\):\([0-9]*\):\([0-9]*\)\.\([0-9]\{3\}\).*/\1 \2 \3 \4/p' |
     awk 'NR == 1 { print $1 * 3600 + $2 * 60 + $3 + $4 / 1000 }')
-rate=
+rate= expected=
 if [ "$frames" != all ]; then
+    [ -z "$length" ] || expected=$frames
     # So many frames over so many milliseconds; one a second where the length is unknown.
     rate=$(awk -v n="$frames" -v s="${length:-0}" \
-        'BEGIN { ms = int(s * 1000); if (ms < 1) print "1/1"; else print n * 1000 "/" ms }')
+        'BEGIN { ms = int(s * 1000); if (ms < 1) print "1/1"; else printf "%d/%d", n * 1000, ms }')
 fi
 
 # ---------------------------------------------------------------- embed
@@ -136,11 +137,12 @@ watch()
             [ -t 1 ] || [ $((now - last)) -ge 10 ] || continue
             last=$now
             done=$({ wc -l <"$out/film.jsonl"; } 2>/dev/null || echo 0)
-            awk -v done="$done" -v p="$percent" -v s=$((now - start)) -v tty="$([ -t 1 ] && echo 1)" \
-                'BEGIN { printf tty ? "\r" : "";
-                         printf "%5.1f %%  %d embedded, %d s", p, done, s;
+            awk -v done="$done" -v of="$expected" -v p="$percent" -v s=$((now - start)) \
+                -v tty="$([ -t 1 ] && echo 1)" \
+                'BEGIN { part = of ? done / of : p / 100;
+                         printf "%s%d%s embedded, %d s", tty ? "\r" : "", done, of ? " of " of : "", s;
                          if (done) printf ", %.2f s each", s / done;
-                         if (p > 0) printf ", %d s left", s * (100 - p) / p;
+                         if (part > 0 && part <= 1) printf ", %d s left", s * (1 - part) / part;
                          printf tty ? "   " : "\n" }'
             ;;
         ERROR* | WARNING* | Additional* | *rror:*) printf '%s\n' "$line" ;;

@@ -149,7 +149,11 @@ static GstElement *make_source(const char *from, GError **error)
         if (source)
             g_object_set(source, "uri", from, NULL);
     } else {
-        return gst_parse_bin_from_description(from, TRUE, error);
+        /* The identity lets the line end in caps. */
+        g_autofree char *line = g_strconcat(from, " ! identity silent=true", NULL);
+
+        return gst_parse_bin_from_description_full(line, TRUE, NULL, GST_PARSE_FLAG_FATAL_ERRORS,
+                                                   error);
     }
     if (!source)
         g_set_error(error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
@@ -269,7 +273,7 @@ static gboolean build_sinks(Live *live, GError **error)
     g_autoptr(GstPad) pad = NULL;
     g_autoptr(GstBus) bus = NULL;
 
-    live->sinks = gst_parse_launch(line, error);
+    live->sinks = gst_parse_launch_full(line, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
     if (!live->sinks)
         return FALSE;
     live->in = GST_APP_SRC(gst_bin_get_by_name(GST_BIN(live->sinks), "in"));
@@ -323,7 +327,8 @@ static void run(Live *live)
     gst_element_set_state(live->sinks, GST_STATE_PLAYING);
     connect_source(live);
     g_timeout_add_seconds(1, watch, live);
-    g_main_loop_run(live->loop);
+    if (!live->failed)
+        g_main_loop_run(live->loop);
 
     drop_source(live);
     gst_element_set_state(live->sinks, GST_STATE_NULL);

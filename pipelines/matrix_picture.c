@@ -148,8 +148,11 @@ static void leader(cairo_t *cr, double x0, double y0, double x1, double y1)
 
 static void thumbnails(cairo_t *cr, const G4MatrixPicture *p)
 {
+    double slot = MATRIX / MAX(p->n_thumbnails, 1u);
+
     for (guint i = 0; i < p->n_thumbnails; i++) {
         cairo_surface_t *picture = p->thumbnails[i];
+        double centre = (i + 0.5) * slot;
         double at = along(p, g4_matrix_picture_thumbnail_entry(p->n, i) + 0.5);
         double w, h;
 
@@ -159,12 +162,11 @@ static void thumbnails(cairo_t *cr, const G4MatrixPicture *p)
         h = cairo_image_surface_get_height(picture) * SHEET / p->side;
         cairo_set_line_width(cr, 1);
         set_ink(cr, grey);
-        leader(cr, MATRIX_X + at, MATRIX_Y - 17, MATRIX_X + at, MATRIX_Y - 4);
-        leader(cr, MATRIX_X - TICK_ROOM - 8, MATRIX_Y + at, MATRIX_X - TICK_ROOM, MATRIX_Y + at);
-        thumbnail(cr, p, picture, MATRIX_X + CLAMP(at - w / 2, 0, MATRIX - w),
-                  MATRIX_Y - 17 - h, w, h);
-        thumbnail(cr, p, picture, MATRIX_X - TICK_ROOM - 8 - w,
-                  MATRIX_Y + CLAMP(at - h / 2, 0, MATRIX - h), w, h);
+        leader(cr, MATRIX_X + centre, MATRIX_Y - 18, MATRIX_X + at, MATRIX_Y - 3);
+        leader(cr, MATRIX_X - TICK_ROOM - 8, MATRIX_Y + centre, MATRIX_X - TICK_ROOM + 2,
+               MATRIX_Y + at);
+        thumbnail(cr, p, picture, MATRIX_X + centre - w / 2, MATRIX_Y - 18 - h, w, h);
+        thumbnail(cr, p, picture, MATRIX_X - TICK_ROOM - 8 - w, MATRIX_Y + centre - h / 2, w, h);
     }
 }
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """read_meta.py MODEL FILM|URI [PROPERTY=VALUE...]
 

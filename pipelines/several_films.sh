@@ -18,7 +18,8 @@ n=$# i=0
 while [ $i -lt $n ]; do
     film=$1 i=$((i + 1))
     shift
-    uri=$(uri_of "$film") name=$(basename "$film")
+    uri=$(uri_of "$film")
+    name=$(basename "$film")
     set -- "$@" uridecodebin uri="$(quote "$uri")" \
         ! gemma4embed model="$model" ${G4_PROPERTIES-} \
         ! embeddingsink location="$(quote "$outdir/$i-$name.jsonl")" stream="$(quote "$name")"

@@ -6,13 +6,11 @@
  *
  * Given both files it first makes sure that they hold the same vectors.
  *
- * Cuts. With d(i, j) = 1 - cosine, the step before entry i is d(i - 1, i). A cut lies before i if
- * the entries on its two sides have less in common than those on one side have: with up to
- * REACH entries on each side, the mean d across is at least CONTRAST times the mean d between
- * neighbours on either side, the step is the largest within REACH, and the mean d across stands
- * out of the film: more than SPREAD deviations (median and median absolute deviation, so that
- * the cuts themselves do not hide it) above the film's median step. A pan or a walk through the
- * picture has many like steps in a row and so no contrast; a noisy still has no spread.
+ * Cuts. The step before an entry is 1 - its cosine with the entry before. A cut lies where a step
+ * is at least CONTRAST times each of its two neighbours and stands more than SPREAD deviations
+ * above the film's median step; median and deviation (1.4826 x the median absolute deviation) are
+ * those that the cuts themselves do not move. A pan, or somebody who walks through the picture, is
+ * many like steps in a row and has no contrast; so does a flash, which is two; noise has no spread.
  */
 #include "matrix_picture.h"
 #include "records.h"
@@ -24,9 +22,9 @@
 #include <math.h>
 #include <string.h>
 
-#define REACH 2
-#define CONTRAST 1.5
-#define SPREAD 3.0
+#define CONTRAST 2.0
+#define SPREAD 4.0
+#define NOISE 1e-6 /* a step that float32's rounding alone can make */
 #define MAX_ENTRIES 4096 /* of a longer film every k-th entry is drawn */
 
 /* Scales every vector to length 1; a vector of zeros stays so, and is like nothing. */
@@ -102,24 +100,6 @@ static double quantile(double *values, gsize n, double q)
     return values[(gsize)(q * (double)(n - 1) + 0.5)];
 }
 
-/* The mean of d over the pairs across the boundary before i, and the larger of the two sides'
- * mean step. */
-static void contrast(const float *cosines, guint n, guint i, double *across, double *within)
-{
-    guint from = i > REACH ? i - REACH : 0, to = MIN(n, i + REACH);
-    double sum = 0, before = 0, after = 0;
-
-    for (guint a = from; a < i; a++)
-        for (guint b = i; b < to; b++)
-            sum += 1 - (double)cosines[(gsize)a * n + b];
-    *across = sum / ((i - from) * (to - i));
-    for (guint a = from; a + 1 < i; a++)
-        before += (1 - (double)cosines[(gsize)a * n + a + 1]) / (i - from - 1);
-    for (guint b = i; b + 1 < to; b++)
-        after += (1 - (double)cosines[(gsize)b * n + b + 1]) / (to - i - 1);
-    *within = MAX(before, after);
-}
-
 /* Entries before which a cut lies, by the rule at the top. */
 static GArray *find_cuts(const float *cosines, guint n)
 {
@@ -139,16 +119,9 @@ static GArray *find_cuts(const float *cosines, guint n)
     deviation = 1.4826 * quantile(sorted, n - 1, 0.5); /* that of a normal distribution */
 
     for (guint i = 1; i < n; i++) {
-        gboolean largest = TRUE;
-        double across, within;
+        double beside = MAX(i > 1 ? steps[i - 1] : 0, i + 1 < n ? steps[i + 1] : 0);
 
-        for (guint j = i > REACH ? i - REACH : 1; j < MIN(n, i + REACH + 1); j++)
-            if (j != i && steps[j] >= steps[i])
-                largest = FALSE;
-        if (!largest)
-            continue;
-        contrast(cosines, n, i, &across, &within);
-        if (across >= CONTRAST * within && across > median + SPREAD * deviation)
+        if (steps[i] >= CONTRAST * beside && steps[i] > median + SPREAD * MAX(deviation, NOISE))
             g_array_append_val(cuts, i);
     }
     return cuts;

@@ -82,7 +82,7 @@ gboolean g4_thumbnails_decode(const char *uri, const double *seconds, guint n, g
 
     for (guint i = 0; i < n; i++)
         out[i] = NULL;
-    pipeline = gst_parse_launch(line, error);
+    pipeline = gst_parse_launch_full(line, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
     if (!pipeline)
         return FALSE;
     film = gst_bin_get_by_name(GST_BIN(pipeline), "film");
