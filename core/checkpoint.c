@@ -20,19 +20,19 @@
 #define INDEX_SUFFIX ".safetensors.index.json"
 #define TENSORS_SUFFIX ".safetensors"
 #define MAX_INDEX ((gsize)64 << 20)
-#define MAX_INDEX_VALUES ((gsize)1 << 21)
+#define MAX_INDEX_VALUES ((gsize)1 << 20)
 
 #define TOWER_TENSOR "patch_embedder.input_proj.weight"
 #define EMBEDDER_TENSOR "embed_vision.embedding_projection.weight"
 
 struct G4Checkpoint {
     char *folder;
-    char *name;        /* the path opened, for messages */
-    GPtrArray *files;  /* G4File */
-    GArray *tensors;   /* G4Tensor, sorted by name: a search takes log2 n steps whatever the names
-                          are, and a hash table would not where somebody picked them to collide */
-    guint n_towers;    /* tensors that end in TOWER_TENSOR */
-    char *tower;       /* prefixes; the embedder's may be NULL */
+    char *name;       /* the path opened, for messages */
+    GPtrArray *files; /* G4File */
+    GArray *tensors;  /* G4Tensor, sorted by name: a search takes log2 n steps whatever the names
+                         are, and a hash table would not where somebody picked them to collide */
+    guint n_towers;   /* tensors that end in TOWER_TENSOR */
+    char *tower;      /* prefixes; the embedder's may be NULL */
     char *embedder;
 };
 
@@ -79,7 +79,8 @@ static GPtrArray *list_shards(json_t *map, const char *name, GError **error)
     g_autoptr(GPtrArray) shards = g_ptr_array_new();
     const char *key;
     json_t *value;
-    json_object_foreach(map, key, value) {
+    json_object_foreach(map, key, value)
+    {
         if (!json_is_string(value) || !is_plain_name(json_string_value(value))) {
             g_autofree char *tensor = g_strescape(key, NULL);
             g_autofree char *found = g4_json_describe(value);
@@ -131,7 +132,8 @@ static gboolean check_complete(const G4Checkpoint *checkpoint, json_t *map, cons
         return TRUE;
     const char *key;
     json_t *value;
-    json_object_foreach(map, key, value) {
+    json_object_foreach(map, key, value)
+    {
         if (g4_checkpoint_find(checkpoint, key) == NULL) {
             g_autofree char *tensor = g_strescape(key, NULL);
             g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED,
@@ -285,8 +287,7 @@ static char *find_prefix(const G4Checkpoint *checkpoint, const char *suffix, gui
     char *found = NULL;
     *n = 0;
     for (guint i = 0; i < checkpoint->tensors->len; i++) {
-        char *prefix =
-            prefix_before(g_array_index(checkpoint->tensors, G4Tensor, i).name, suffix);
+        char *prefix = prefix_before(g_array_index(checkpoint->tensors, G4Tensor, i).name, suffix);
         if (prefix != NULL) {
             g_free(found);
             found = prefix;

@@ -60,8 +60,7 @@ static gboolean find_vision(const G4JsonObject *root, G4JsonObject *vision, gboo
         return g4_json_fail(root, "model_type", G4_ERROR_UNSUPPORTED, error,
                             "\"gemma4\" or \"embedding_gemma2\" where vision_config has none");
     if (vision_type != NULL && strcmp(vision_type, "gemma4_vision") != 0)
-        return g4_json_fail(vision, "model_type", G4_ERROR_UNSUPPORTED, error,
-                            "\"gemma4_vision\"");
+        return g4_json_fail(vision, "model_type", G4_ERROR_UNSUPPORTED, error, "\"gemma4_vision\"");
     return TRUE;
 }
 
@@ -291,9 +290,17 @@ static gboolean read_block(const G4JsonObject *block, const G4Config *config, gu
 static gboolean has_image_keys(const G4JsonObject *root)
 {
     static const char *const keys[] = {
-        "image_processor_type", "max_soft_tokens", "patch_size",     "pooling_kernel_size",
-        "size",                 "resample",        "rescale_factor", "do_resize",
-        "do_rescale",           "image_mean",      "image_std",
+        "image_processor_type",
+        "max_soft_tokens",
+        "patch_size",
+        "pooling_kernel_size",
+        "size",
+        "resample",
+        "rescale_factor",
+        "do_resize",
+        "do_rescale",
+        "image_mean",
+        "image_std",
     };
     for (guint i = 0; i < G_N_ELEMENTS(keys); i++) {
         if (g4_json_has(root, keys[i]))

@@ -21,7 +21,7 @@ typedef struct G4Config {
     guint output_dim; /* width of the text space; 0: no projection (tower saved alone) */
     float eps;        /* rms_norm_eps */
     double rope_theta;
-    gboolean clipped;     /* use_clipped_linears; absent means FALSE */
+    gboolean clipped; /* use_clipped_linears; absent means FALSE */
     gboolean standardize;
     /* Processor; 0 where the files have none. */
     guint image_soft_tokens; /* max_soft_tokens of the image block (or of the top level) */

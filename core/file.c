@@ -103,8 +103,7 @@ gboolean g4_file_read(G4File *file, guint64 offset, guint64 count, void *dst, GE
     return TRUE;
 }
 
-gboolean g4_file_load(const char *path, gsize max_size, char **text, gsize *length,
-                      GError **error)
+gboolean g4_file_load(const char *path, gsize max_size, char **text, gsize *length, GError **error)
 {
     gboolean ok = FALSE;
     char *buffer = NULL;
@@ -118,8 +117,8 @@ gboolean g4_file_load(const char *path, gsize max_size, char **text, gsize *leng
     }
     if (file.size > max_size) {
         g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED,
-                    "%s: %" G_GUINT64_FORMAT " bytes, expected at most %" G_GSIZE_FORMAT,
-                    file.name, file.size, max_size);
+                    "%s: %" G_GUINT64_FORMAT " bytes, expected at most %" G_GSIZE_FORMAT, file.name,
+                    file.size, max_size);
         goto out;
     }
     buffer = g_malloc(file.size + 1);

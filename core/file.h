@@ -11,9 +11,9 @@
 #include <stdatomic.h>
 
 typedef struct G4File {
-    int fd;                        /* -1 where not open */
-    guint64 size;                  /* when it was opened */
-    char *name;                    /* the path, fit for a message (UTF-8) */
+    int fd;       /* -1 where not open */
+    guint64 size; /* when it was opened */
+    char *name;   /* the path, fit for a message (UTF-8) */
     _Atomic guint64 bytes_read;
 } G4File;
 
@@ -28,8 +28,8 @@ void g4_file_clear(G4File *file);
 gboolean g4_file_read(G4File *file, guint64 offset, guint64 count, void *dst, GError **error);
 
 /* The whole of a text file, of at most `max_size` bytes (more: MALFORMED) and at least one
- * (none: UNREADABLE). *text ends with a zero byte that `length` does not count; free with g_free. */
-gboolean g4_file_load(const char *path, gsize max_size, char **text, gsize *length,
-                      GError **error);
+ * (none: UNREADABLE). *text ends with a zero byte that `length` does not count; free with g_free.
+ */
+gboolean g4_file_load(const char *path, gsize max_size, char **text, gsize *length, GError **error);
 
 #endif /* G4_FILE_H */

@@ -178,8 +178,8 @@ gboolean g4_json_read_uint(const G4JsonObject *parent, const char *key, guint mi
         return TRUE;
     if (!json_is_integer(found) || json_integer_value(found) < (json_int_t)min ||
         json_integer_value(found) > (json_int_t)max)
-        return g4_json_fail(parent, key, G4_ERROR_MALFORMED, error, "an integer from %u to %u",
-                            min, max);
+        return g4_json_fail(parent, key, G4_ERROR_MALFORMED, error, "an integer from %u to %u", min,
+                            max);
     *value = (guint)json_integer_value(found);
     return TRUE;
 }

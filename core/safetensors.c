@@ -11,9 +11,9 @@
 #include "gemma4.h"
 #include "json.h"
 
-#define MAX_HEADER 100000000          /* the format's own limit, bytes */
-#define MAX_VALUES ((gsize)1 << 21)   /* a tensor takes about 8: 260,000 tensors */
-#define MAX_NAME 1024                 /* bytes; real ones stay below 150 */
+#define MAX_HEADER 100000000        /* the format's own limit, bytes */
+#define MAX_VALUES ((gsize)1 << 20) /* a tensor takes about 8: 130,000 tensors */
+#define MAX_NAME 1024               /* bytes; real ones stay below 150 */
 
 /* All of the format's, with the bits of an element. */
 static const struct {
@@ -21,17 +21,17 @@ static const struct {
     G4Dtype dtype;
     guint bits;
 } dtypes[] = {
-    {"F32", G4_DTYPE_F32, 32},      {"BF16", G4_DTYPE_BF16, 16},
-    {"F16", G4_DTYPE_F16, 16},      {"U8", G4_DTYPE_U8, 8},
-    {"I32", G4_DTYPE_I32, 32},      {"BOOL", G4_DTYPE_OTHER, 8},
-    {"I8", G4_DTYPE_OTHER, 8},      {"I16", G4_DTYPE_OTHER, 16},
-    {"U16", G4_DTYPE_OTHER, 16},    {"U32", G4_DTYPE_OTHER, 32},
-    {"I64", G4_DTYPE_OTHER, 64},    {"U64", G4_DTYPE_OTHER, 64},
-    {"F64", G4_DTYPE_OTHER, 64},    {"C64", G4_DTYPE_OTHER, 64},
-    {"F8_E4M3", G4_DTYPE_OTHER, 8}, {"F8_E5M2", G4_DTYPE_OTHER, 8},
-    {"F8_E8M0", G4_DTYPE_OTHER, 8}, {"F8_E4M3FNUZ", G4_DTYPE_OTHER, 8},
+    {"F32", G4_DTYPE_F32, 32},          {"BF16", G4_DTYPE_BF16, 16},
+    {"F16", G4_DTYPE_F16, 16},          {"U8", G4_DTYPE_U8, 8},
+    {"I32", G4_DTYPE_I32, 32},          {"BOOL", G4_DTYPE_OTHER, 8},
+    {"I8", G4_DTYPE_OTHER, 8},          {"I16", G4_DTYPE_OTHER, 16},
+    {"U16", G4_DTYPE_OTHER, 16},        {"U32", G4_DTYPE_OTHER, 32},
+    {"I64", G4_DTYPE_OTHER, 64},        {"U64", G4_DTYPE_OTHER, 64},
+    {"F64", G4_DTYPE_OTHER, 64},        {"C64", G4_DTYPE_OTHER, 64},
+    {"F8_E4M3", G4_DTYPE_OTHER, 8},     {"F8_E5M2", G4_DTYPE_OTHER, 8},
+    {"F8_E8M0", G4_DTYPE_OTHER, 8},     {"F8_E4M3FNUZ", G4_DTYPE_OTHER, 8},
     {"F8_E5M2FNUZ", G4_DTYPE_OTHER, 8}, {"F6_E2M3", G4_DTYPE_OTHER, 6},
-    {"F6_E3M2", G4_DTYPE_OTHER, 6}, {"F4", G4_DTYPE_OTHER, 4},
+    {"F6_E3M2", G4_DTYPE_OTHER, 6},     {"F4", G4_DTYPE_OTHER, 4},
 };
 
 /* Names go into messages and on the bus as they are, so they have to be printable. */
@@ -49,8 +49,7 @@ static gboolean check_name(const char *file, const char *name, GError **error)
     return plain;
 }
 
-static gboolean parse_dtype(const G4JsonObject *entry, G4Dtype *dtype, guint *bits,
-                            GError **error)
+static gboolean parse_dtype(const G4JsonObject *entry, G4Dtype *dtype, guint *bits, GError **error)
 {
     const char *text = NULL;
     if (!g4_json_read_string(entry, "dtype", &text, error))
@@ -82,8 +81,8 @@ static gboolean parse_numbers(const G4JsonObject *entry, const char *key, guint 
         json_t *number = json_array_get(array, i);
         if (!json_is_integer(number) || json_integer_value(number) < 0) {
             g_autofree char *found = g4_json_describe(number);
-            return g4_json_fail(entry, key, G4_ERROR_MALFORMED, error,
-                                "integers from 0 on, not %s", found);
+            return g4_json_fail(entry, key, G4_ERROR_MALFORMED, error, "integers from 0 on, not %s",
+                                found);
         }
         numbers[i] = (guint64)json_integer_value(number);
     }
@@ -178,7 +177,8 @@ gboolean g4_safetensors_parse(const char *name, const char *header, gsize length
     guint first = tensors->len;
     const char *key;
     json_t *value;
-    json_object_foreach(root, key, value) {
+    json_object_foreach(root, key, value)
+    {
         if (strcmp(key, "__metadata__") == 0)
             continue;
         if (!check_name(name, key, error))

@@ -150,8 +150,8 @@ gboolean g4_tensor_read_f32(const G4Tensor *tensor, G4File *file, guint64 first,
     return FALSE;
 }
 
-gboolean g4_tensor_read_bytes(const G4Tensor *tensor, G4File *file, guint64 offset,
-                              guint64 count, void *dst, GError **error)
+gboolean g4_tensor_read_bytes(const G4Tensor *tensor, G4File *file, guint64 offset, guint64 count,
+                              void *dst, GError **error)
 {
     return check_range(tensor, file, "bytes", tensor->bytes, offset, count, error) &&
            g4_file_read(file, tensor->offset + offset, count, dst, error);

@@ -27,7 +27,7 @@ void g4_widen_bf16(const guint16 *src, gsize n, float *dst);
 /* As g4_checkpoint_read_f32 and _read_bytes; `file` is the tensor's. Thread safe. */
 gboolean g4_tensor_read_f32(const G4Tensor *tensor, G4File *file, guint64 first, guint64 count,
                             float *dst, GError **error);
-gboolean g4_tensor_read_bytes(const G4Tensor *tensor, G4File *file, guint64 offset,
-                              guint64 count, void *dst, GError **error);
+gboolean g4_tensor_read_bytes(const G4Tensor *tensor, G4File *file, guint64 offset, guint64 count,
+                              void *dst, GError **error);
 
 #endif /* G4_TENSOR_H */

@@ -65,15 +65,13 @@ static void assert_values(const G4Checkpoint *checkpoint, const char *name)
     for (guint first = 0; first <= 6; first++) {
         for (guint count = 0; count <= 6 - first; count++) {
             float out[8] = {[6] = 7, [7] = 7};
-            g_assert_true(
-                g4_checkpoint_read_f32(checkpoint, tensor, first, count, out, &error));
+            g_assert_true(g4_checkpoint_read_f32(checkpoint, tensor, first, count, out, &error));
             g_assert_cmpmem(out, 4 * count, values + first, 4 * count);
             g_assert_cmpfloat(out[6], ==, 7);
         }
         float out[8];
         g_autoptr(GError) range = NULL;
-        g_assert_false(
-            g4_checkpoint_read_f32(checkpoint, tensor, first, 7 - first, out, &range));
+        g_assert_false(g4_checkpoint_read_f32(checkpoint, tensor, first, 7 - first, out, &range));
         assert_error_names(range, G4_ERROR, G4_ERROR_MALFORMED, "has 6 elements");
     }
 }
@@ -82,7 +80,7 @@ static void test_single(void)
 {
     g_autoptr(TestFolder) folder = folder_new();
     g_autofree char *path = write_mixed(folder, "model.safetensors");
-    g_autofree char *other = folder_write(folder, "golden.safetensors", "not looked at", -1);
+    g_free(folder_write(folder, "golden.safetensors", "not looked at", -1));
     const char *paths[] = {folder, path};
     for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
         G4Checkpoint *checkpoint = open_ok(paths[i]);
@@ -109,7 +107,10 @@ static void test_bind(void)
         const char *words;
     } wrong[] = {
         {"absent", 2, {2, 3}, G4_ERROR_MALFORMED, "absent|no such tensor|[2, 3]"},
-        {"f32", 2, {3, 2}, G4_ERROR_MALFORMED,
+        {"f32",
+         2,
+         {3, 2},
+         G4_ERROR_MALFORMED,
          "model.safetensors: f32: shape [2, 3], config.json says [3, 2]"},
         {"f32", 1, {6}, G4_ERROR_MALFORMED, "f32|[2, 3]|[6]"},
         {"f32", 0, {0}, G4_ERROR_MALFORMED, "f32|[2, 3]|[]"},
@@ -121,8 +122,8 @@ static void test_bind(void)
     G4Checkpoint *checkpoint = open_ok(path);
     for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
         g_autoptr(GError) error = NULL;
-        g_assert_null(g4_checkpoint_bind(checkpoint, wrong[i].name, wrong[i].n_dims, wrong[i].dims,
-                                         &error));
+        g_assert_null(
+            g4_checkpoint_bind(checkpoint, wrong[i].name, wrong[i].n_dims, wrong[i].dims, &error));
         assert_error_names(error, G4_ERROR, wrong[i].code, wrong[i].words);
     }
     g_assert_nonnull(g4_checkpoint_bind(checkpoint, "scalar", 0, NULL, NULL));
@@ -215,10 +216,11 @@ static void test_shards(void)
 {
     g_autoptr(TestFolder) folder = folder_new();
     write_shards(folder);
-    g_autofree char *path = folder_write(
-        folder, "model.safetensors.index.json",
-        "{\"metadata\": {\"total_size\": 24}, \"weight_map\": {\"second\": \"" SHARD_2
-        "\", \"first\": \"" SHARD_1 "\", \"both\": \"" SHARD_2 "\"}}", -1);
+    g_autofree char *path =
+        folder_write(folder, "model.safetensors.index.json",
+                     "{\"metadata\": {\"total_size\": 24}, \"weight_map\": {\"second\": \"" SHARD_2
+                     "\", \"first\": \"" SHARD_1 "\", \"both\": \"" SHARD_2 "\"}}",
+                     -1);
     const char *paths[] = {folder, path};
     for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
         G4Checkpoint *checkpoint = open_ok(paths[i]);
@@ -271,9 +273,9 @@ static void test_bad_index(void)
         assert_refused(path, bad_index[i].code, bad_index[i].words);
     }
     g_autofree char *cut = g_build_filename(folder, SHARD_2, NULL);
-    g_autofree char *path = folder_write(
+    g_free(folder_write(
         folder, "model.safetensors.index.json",
-        "{\"weight_map\": {\"first\": \"" SHARD_1 "\", \"second\": \"" SHARD_2 "\"}}", -1);
+        "{\"weight_map\": {\"first\": \"" SHARD_1 "\", \"second\": \"" SHARD_2 "\"}}", -1));
     g_assert_cmpint(truncate(cut, 20), ==, 0);
     assert_refused(folder, G4_ERROR_UNREADABLE, SHARD_2 "|truncated");
 }
@@ -297,7 +299,7 @@ static void test_paths(void)
     g_autofree char *other = folder_write(folder, "config.json", "{}", 2);
     assert_refused(other, G4_ERROR_UNSUPPORTED, "config.json|a folder");
 
-    g_autofree char *alone = write_mixed(folder, "tower.safetensors");
+    g_free(write_mixed(folder, "tower.safetensors"));
     G4Checkpoint *checkpoint = open_ok(folder);
     g_assert_cmpuint(g4_checkpoint_get_n_tensors(checkpoint), ==, 6);
     g4_checkpoint_free(checkpoint);
@@ -319,15 +321,19 @@ static void test_prefixes(void)
         const char *tower, *embedder; /* tower NULL: refused */
     } layouts[] = {
         {{"model.vision_tower." PATCH, "model.embed_vision.embedding_projection.weight"},
-         "model.vision_tower.", "model.embed_vision."},
+         "model.vision_tower.",
+         "model.embed_vision."},
         {{"vision_tower." PATCH, "embed_vision.embedding_projection.weight",
           "language_model.embedding_projection.weight"},
-         "vision_tower.", "embed_vision."},
+         "vision_tower.",
+         "embed_vision."},
         {{"model.encoder.vision_tower." PATCH,
           "model.encoder.embed_vision.embedding_projection.weight"},
-         "model.encoder.vision_tower.", "model.encoder.embed_vision."},
+         "model.encoder.vision_tower.",
+         "model.encoder.embed_vision."},
         {{"model.encoder.vision_tower." PATCH, "model.embed_vision.embedding_projection.weight"},
-         "model.encoder.vision_tower.", "model.embed_vision."},
+         "model.encoder.vision_tower.",
+         "model.embed_vision."},
         {{PATCH, "encoder.layers.0.input_layernorm.weight"}, "", NULL},
         {{"model.vision_tower." PATCH}, "model.vision_tower.", "model.embed_vision."},
         {{"a"}, NULL, NULL},
@@ -398,11 +404,10 @@ static void test_only_headers_and_bound_tensors_are_read(void)
                                i);
     }
     g_string_append(header, "}");
-    g_string_append(index, "\"model.vision_tower." PATCH "\": \"" SHARD_2
-                           "\", \"model.embed_vision.embedding_projection.weight\": \"" SHARD_2
-                           "\"}}");
-    g_free(folder_write_tensors(folder, SHARD_1, header->str, NULL,
-                                (gsize)OTHERS * OTHER_BYTES));
+    g_string_append(index,
+                    "\"model.vision_tower." PATCH "\": \"" SHARD_2
+                    "\", \"model.embed_vision.embedding_projection.weight\": \"" SHARD_2 "\"}}");
+    g_free(folder_write_tensors(folder, SHARD_1, header->str, NULL, (gsize)OTHERS * OTHER_BYTES));
     g_free(folder_write_tensors(folder, SHARD_2, tower_header, NULL, 32768));
     g_free(folder_write(folder, "model.safetensors.index.json", index->str, -1));
 
@@ -421,8 +426,8 @@ static void test_only_headers_and_bound_tensors_are_read(void)
     g_assert_true(g4_checkpoint_read_f32(checkpoint, tensor, 0, 64 * 192, out, NULL));
     g_assert_cmpuint(g4_checkpoint_get_bytes_read(checkpoint), ==, headers + 24576);
     guint64 after = resident();
-    g_test_message("2 GiB of other tensors: %" G_GUINT64_FORMAT " bytes read, resident size %+"
-                   G_GINT64_FORMAT " bytes",
+    g_test_message("2 GiB of other tensors: %" G_GUINT64_FORMAT
+                   " bytes read, resident size %+" G_GINT64_FORMAT " bytes",
                    g4_checkpoint_get_bytes_read(checkpoint), (gint64)(after - before));
     /* The headers' trees come and go; the tensors' 2 GiB never come. */
     g_assert_cmpuint(after, <, before + ((guint64)64 << 20));
@@ -479,8 +484,8 @@ static void test_flipped_bits(void)
             guint8 bytes[64];
             const G4Tensor *tensor = g4_checkpoint_find(checkpoint, names[j]);
             if (tensor != NULL)
-                g_assert_true(g4_checkpoint_read_bytes(checkpoint, tensor, 0, tensor->bytes, bytes,
-                                                       NULL));
+                g_assert_true(
+                    g4_checkpoint_read_bytes(checkpoint, tensor, 0, tensor->bytes, bytes, NULL));
         }
         checkpoint != NULL ? opened++ : refused++;
         g4_checkpoint_free(checkpoint);

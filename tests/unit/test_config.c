@@ -9,8 +9,8 @@
 #include "folder.h"
 #include "gemma4.h"
 
-static gboolean read_files(const char *config_json, const char *processor,
-                           const char *preprocessor, G4Config *config, GError **error)
+static gboolean read_files(const char *config_json, const char *processor, const char *preprocessor,
+                           G4Config *config, GError **error)
 {
     g_autoptr(TestFolder) folder = folder_new();
     g_autofree char *text = NULL;
@@ -270,8 +270,8 @@ static const struct {
      "text_config|nothing|hidden_size"},
     {"{\"model_type\": \"gemma4\", \"vision_config\": {}, \"text_config\": null}",
      G4_ERROR_MALFORMED, "text_config|null|hidden_size"},
-    {"{\"model_type\": \"gemma4\", \"vision_config\": {}, \"text_config\": {}}",
-     G4_ERROR_MALFORMED, "text_config.hidden_size|nothing"},
+    {"{\"model_type\": \"gemma4\", \"vision_config\": {}, \"text_config\": {}}", G4_ERROR_MALFORMED,
+     "text_config.hidden_size|nothing"},
     {"{\"model_type\": \"gemma4\", \"vision_config\": {}, \"text_config\": {\"hidden_size\": 0}}",
      G4_ERROR_MALFORMED, "text_config.hidden_size|found 0"},
     {"{\"model_type\": \"gemma4\", \"vision_config\": {}, \"text_config\": {\"hidden_size\": "

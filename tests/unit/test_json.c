@@ -103,6 +103,7 @@ static void test_number_of_values(void)
     g_autofree char *most = many(VALUES - 2);
     g_autoptr(json_t) root = parse(most, -1, &error);
     g_assert_no_error(error);
+    g_assert_nonnull(root);
     g_autofree char *more = many(VALUES);
     g_assert_null(parse(more, -1, &error));
     assert_error_names(error, G4_ERROR, G4_ERROR_MALFORMED, "FILE|1000");
@@ -150,12 +151,13 @@ static void test_wrong_types(void)
     static const char text[] =
         "{\"v\": {\"string\": \"768\", \"negative\": -3, \"zero\": 0, \"real\": 768.0, \"bool\": "
         "true, \"billions\": 5000000000, \"array\": [1, 2], \"object\": {}, \"long\": "
-        "\"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee\\u001b\", \"odd\": \"a\\nb\\u001b\"}}";
+        "\"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee\\u001b\", \"odd\": "
+        "\"a\\nb\\u001b\"}}";
     static const struct {
         const char *key, *found;
     } wrong[] = {
-        {"string", "\"768\""}, {"negative", "-3"},        {"zero", "found 0,"},
-        {"real", "768.0"},     {"bool", "true"},          {"billions", "5000000000"},
+        {"string", "\"768\""}, {"negative", "-3"},         {"zero", "found 0,"},
+        {"real", "768.0"},     {"bool", "true"},           {"billions", "5000000000"},
         {"object", "object"},  {"array", "an array of 2"}, {"long", "dddddddddd...\""},
         {"odd", "\"a b?\""},
     };
@@ -167,8 +169,8 @@ static void test_wrong_types(void)
         g_autoptr(GError) error = NULL;
         guint value = 42;
         g_assert_false(g4_json_read_uint(&v, wrong[i].key, 1, 65536, &value, &error));
-        g_autofree char *words =
-            g_strdup_printf("FILE|v.%s|%s|an integer from 1 to 65536", wrong[i].key, wrong[i].found);
+        g_autofree char *words = g_strdup_printf("FILE|v.%s|%s|an integer from 1 to 65536",
+                                                 wrong[i].key, wrong[i].found);
         assert_error_names(error, G4_ERROR, G4_ERROR_MALFORMED, words);
         g_assert_cmpuint(value, ==, 42);
     }

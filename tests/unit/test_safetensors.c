@@ -55,11 +55,11 @@ static void test_all_dtypes(void)
         const char *name;
         guint bytes; /* of 8 elements */
     } dtypes[] = {
-        {"BOOL", 8},     {"U8", 8},       {"I8", 8},       {"I16", 16},    {"U16", 16},
-        {"F16", 16},     {"BF16", 16},    {"I32", 32},     {"U32", 32},    {"F32", 32},
-        {"I64", 64},     {"U64", 64},     {"F64", 64},     {"C64", 64},    {"F8_E4M3", 8},
-        {"F8_E5M2", 8},  {"F8_E8M0", 8},  {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6},
-        {"F6_E3M2", 6},  {"F4", 4},
+        {"BOOL", 8},    {"U8", 8},      {"I8", 8},          {"I16", 16},        {"U16", 16},
+        {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
+        {"I64", 64},    {"U64", 64},    {"F64", 64},        {"C64", 64},        {"F8_E4M3", 8},
+        {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6},
+        {"F6_E3M2", 6}, {"F4", 4},
     };
     for (guint i = 0; i < G_N_ELEMENTS(dtypes); i++) {
         g_autoptr(GArray) tensors = g4_tensor_array_new();
@@ -109,8 +109,8 @@ static const struct {
      "FILE|a.weight|shape|an array of 9|at most 8"},
     {"elements_overflow", ENTRY("\"F32\"", "[4294967296, 4294967296]", "[0, 0]"), -1, 0,
      G4_ERROR_MALFORMED, "FILE|a.weight|shape|2^64"},
-    {"bits_overflow", ENTRY("\"F32\"", "[576460752303423489]", "[0, 4]"), -1, 4,
-     G4_ERROR_MALFORMED, "FILE|a.weight|shape|2^64"},
+    {"bits_overflow", ENTRY("\"F32\"", "[576460752303423489]", "[0, 4]"), -1, 4, G4_ERROR_MALFORMED,
+     "FILE|a.weight|shape|2^64"},
     {"half_a_byte", ENTRY("\"F4\"", "[3]", "[0, 1]"), -1, 1, G4_ERROR_MALFORMED, "FILE|a.weight"},
     {"bytes_too_few", ENTRY("\"F32\"", "[2, 2]", "[0, 15]"), -1, 15, G4_ERROR_MALFORMED,
      "FILE|a.weight|span 15 bytes|need 16"},
@@ -149,7 +149,8 @@ static const struct {
     {"newline_in_a_name", "{\"a\\nb\": {}}", -1, 0, G4_ERROR_MALFORMED, "FILE|control"},
     {"nul_in_a_name", "{\"a\\u0000b\": {}}", -1, 0, G4_ERROR_MALFORMED, "FILE|u0000"},
     {"nul_byte_in_a_name", "{\"a\0b\": {}}", 11, 0, G4_ERROR_MALFORMED, "FILE"},
-    {"invalid_utf8_in_a_name", "{\"a\xc3\x28\": {}}", -1, 0, G4_ERROR_MALFORMED, "FILE|decode byte 0x"},
+    {"invalid_utf8_in_a_name", "{\"a\xc3\x28\": {}}", -1, 0, G4_ERROR_MALFORMED,
+     "FILE|decode byte 0x"},
 };
 
 static void test_bad_header(gconstpointer data)
