@@ -10,14 +10,21 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=$top/build
 leave_out=
-while getopts b:x: option; do
-    case $option in
-    b) build=$OPTARG ;;
-    x) leave_out="$leave_out --no-suite $OPTARG" ;;
-    *) exit 2 ;;
+while [ $# -ge 2 ]; do
+    case $1 in
+    -b) build=$2 ;;
+    -x) leave_out="$leave_out --no-suite $2" ;;
+    *) break ;;
     esac
+    shift 2
 done
-shift $((OPTIND - 1))
+case ${1-} in
+'' | -D*) ;;
+*)
+    sed -n '4,9s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac
 
 "$top/pipelines/setup.sh"
 # The distribution's meson, not one that a Python environment puts before it.
