@@ -109,7 +109,6 @@ static const struct {
 /* What the pad template promises. */
 static void for_all_formats(void (*check_format)(const char *format))
 {
-    g_autoptr(GstCaps) caps = gst_pad_query_caps(GST_PAD_PEER(embed->srcpad), NULL);
     GstPadTemplate *template = gst_element_get_pad_template(embed->element, "sink");
     g_autoptr(GstCaps) all = gst_pad_template_get_caps(template);
     const GValue *formats = gst_structure_get_value(gst_caps_get_structure(all, 0), "format");
