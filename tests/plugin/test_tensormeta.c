@@ -110,6 +110,7 @@ static void test_tensor_is_refused(void)
     g_autofree char *text = fixture_error(element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS);
     g_assert_nonnull(strstr(text, "1.26"));
     gst_element_set_state(element, GST_STATE_NULL);
+    gst_element_set_bus(element, NULL); /* whose messages hold the element */
     gst_object_unref(element);
 }
 #endif
