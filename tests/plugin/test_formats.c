@@ -33,20 +33,26 @@ static GstBuffer *embed_frame(const char *caps, GstBuffer *buffer)
     return fixture_pass(embed, buffer);
 }
 
-/* The frame as videoconvert gives it in `format`, mapped; both to be freed. */
-static GstBuffer *convert_frame(const char *caps, GstBuffer *buffer, const char *format,
-                                GstVideoInfo *info)
+/* Two videoconverts, to RGB and to RGBA, whose input caps change all the time. */
+static GstHarness *to_rgb, *to_rgba;
+
+static GstHarness *make_converter(const char *format)
 {
     g_autofree char *line =
         g_strdup_printf("videoconvert dither=none ! capsfilter caps=video/x-raw,format=%s", format);
-    GstHarness *h = gst_harness_new_parse(line);
 
+    return gst_harness_new_parse(line);
+}
+
+/* The frame as videoconvert gives it, and the format of that. Takes the buffer. */
+static GstBuffer *convert_frame(GstHarness *h, const char *caps, GstBuffer *buffer,
+                                GstVideoInfo *info)
+{
     gst_harness_set_src_caps_str(h, caps);
     GstBuffer *out = gst_harness_push_and_pull(h, buffer);
     g_assert_nonnull(out);
     g_autoptr(GstCaps) out_caps = gst_pad_get_current_caps(h->sinkpad);
     g_assert_true(gst_video_info_from_caps(info, out_caps));
-    gst_harness_teardown(h);
     return out;
 }
 
@@ -76,7 +82,8 @@ static void check(const char *caps, GstBuffer *buffer, const GstVideoRectangle *
     GstVideoInfo info = info_from_text(caps), rgb_info;
     gboolean alpha = GST_VIDEO_INFO_HAS_ALPHA(&info);
     const char *format = alpha ? "RGBA" : "RGB";
-    g_autoptr(GstBuffer) rgb = convert_frame(caps, gst_buffer_copy_deep(buffer), format, &rgb_info);
+    g_autoptr(GstBuffer) rgb =
+        convert_frame(alpha ? to_rgba : to_rgb, caps, gst_buffer_copy_deep(buffer), &rgb_info);
     GstVideoRectangle all = {0, 0, info.width, info.height};
     const GstVideoRectangle *r = crop ? crop : &all;
 
@@ -213,7 +220,7 @@ static void test_picture_inside_larger_allocation(void)
         GstVideoInfo large = info_from_text(large_caps), rgb_info;
         GstBuffer *in = noise_frame(&large, f);
         g_autoptr(GstBuffer) rgb =
-            convert_frame(large_caps, gst_buffer_copy_deep(in), "RGB", &rgb_info);
+            convert_frame(to_rgb, large_caps, gst_buffer_copy_deep(in), &rgb_info);
         g_autoptr(GstBuffer) expected =
             embed_frame("video/x-raw,format=RGB,width=33,height=21,framerate=25/1",
                         cut(rgb, &rgb_info, 31, 27, 33, 21, 3));
@@ -333,6 +340,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     gst_init(&argc, &argv);
     embed = fixture_harness_case("aspect");
+    to_rgb = make_converter("RGB");
+    to_rgba = make_converter("RGBA");
 
     g_test_add_func("/formats/pixels-matter", test_pixels_matter);
     g_test_add_func("/formats/every-format-equals-rgb", test_every_format_equals_rgb);
@@ -348,6 +357,8 @@ int main(int argc, char **argv)
     g_test_add_func("/formats/alpha-is-composited-on-white", test_alpha_is_composited_on_white);
     int status = g_test_run();
     fixture_teardown(embed);
+    gst_harness_teardown(to_rgb);
+    gst_harness_teardown(to_rgba);
     gst_deinit();
     return status;
 }
