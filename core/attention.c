@@ -14,7 +14,7 @@ static guint n_blocks(const G4KeyValues *kv)
 
 void g4_key_values_carve(G4KeyValues *kv, G4Scratch *scratch)
 {
-    const G4Gemm *gemm = kv->kernels->gemm_f32;
+    const G4Gemm *gemm = kv->kernels->attention;
 
     kv->k_bytes = gemm->packed_size(G4_KEY_BLOCK, kv->head_dim);
     kv->v_bytes = gemm->packed_size(kv->head_dim, G4_KEY_BLOCK);
@@ -25,7 +25,7 @@ void g4_key_values_carve(G4KeyValues *kv, G4Scratch *scratch)
 void g4_key_values_pack(G4KeyValues *kv, guint first, guint count, const float *k, const float *v,
                         gsize stride)
 {
-    const G4Gemm *gemm = kv->kernels->gemm_f32;
+    const G4Gemm *gemm = kv->kernels->attention;
     const guint d = kv->head_dim;
 
     while (count > 0) {
@@ -43,22 +43,34 @@ void g4_key_values_pack(G4KeyValues *kv, guint first, guint count, const float *
     }
 }
 
-void g4_attention_carve(G4AttentionScratch *a, guint head_dim, G4Scratch *scratch)
+void g4_attention_carve(G4AttentionScratch *a, const G4Gemm *gemm, guint head_dim,
+                        G4Scratch *scratch)
 {
-    a->logits = g4_scratch_take(scratch, G4_QUERY_BLOCK * g4_row_stride(G4_KEY_BLOCK), sizeof(float));
+    a->logits =
+        g4_scratch_take(scratch, G4_QUERY_BLOCK * g4_row_stride(G4_KEY_BLOCK), sizeof(float));
+    a->weights = NULL;
+    if (gemm->load)
+        a->weights = g4_scratch_take(scratch, G4_QUERY_BLOCK, gemm->loaded_stride(G4_KEY_BLOCK));
     a->sums = g4_scratch_take(scratch, G4_QUERY_BLOCK * g4_row_stride(head_dim), sizeof(float));
     a->max = g4_scratch_take(scratch, G4_QUERY_BLOCK, sizeof(float));
     a->total = g4_scratch_take(scratch, G4_QUERY_BLOCK, sizeof(float));
 }
 
 /* o[rows, d] of one head and one query block. */
-static void one_head(const G4KeyValues *kv, G4AttentionScratch *a, guint g, const float *q,
+static void one_head(const G4KeyValues *kv, G4AttentionScratch *a, guint g, const void *q,
                      gsize q_stride, guint rows, float *o, gsize o_stride)
 {
     const G4Kernels *k = kv->kernels;
+    const G4Gemm *gemm = k->attention;
     const guint d = kv->head_dim;
     const gsize logit_stride = g4_row_stride(G4_KEY_BLOCK), sum_stride = g4_row_stride(d);
+    const void *weights = a->logits;
+    gsize weight_stride = logit_stride * sizeof(float);
 
+    if (gemm->load) {
+        weights = a->weights;
+        weight_stride = gemm->loaded_stride(G4_KEY_BLOCK);
+    }
     for (guint i = 0; i < rows; i++) {
         a->max[i] = -INFINITY;
         a->total[i] = 0.0f;
@@ -67,29 +79,33 @@ static void one_head(const G4KeyValues *kv, G4AttentionScratch *a, guint g, cons
         const gsize at = (gsize)g * n_blocks(kv) + block;
         const guint keys = MIN(kv->n - block * G4_KEY_BLOCK, G4_KEY_BLOCK);
 
-        k->gemm_f32->run(q, q_stride, rows, kv->k + at * kv->k_bytes, G4_KEY_BLOCK, d, 0, keys, 0, d,
-                         a->logits, logit_stride, FALSE);
+        gemm->run(q, q_stride, rows, kv->k + at * kv->k_bytes, G4_KEY_BLOCK, d, 0, keys, 0, d,
+                  a->logits, logit_stride, FALSE);
         for (guint i = 0; i < rows; i++) {
             const float factor =
                 k->softmax(a->logits + i * logit_stride, keys, &a->max[i], &a->total[i]);
             if (block > 0 && factor != 1.0f)
                 k->scale(a->sums + i * sum_stride, d, factor);
         }
-        k->gemm_f32->run(a->logits, logit_stride, rows, kv->v + at * kv->v_bytes, d, G4_KEY_BLOCK, 0,
-                         d, 0, keys, a->sums, sum_stride, block > 0);
+        if (gemm->load)
+            gemm->load(a->weights, weight_stride, a->logits, logit_stride, rows, keys, 0.0f, 1.0f,
+                       NULL);
+        gemm->run(weights, weight_stride, rows, kv->v + at * kv->v_bytes, d, G4_KEY_BLOCK, 0, d, 0,
+                  keys, a->sums, sum_stride, block > 0);
     }
     for (guint i = 0; i < rows; i++)
         for (guint j = 0; j < d; j++)
             o[i * o_stride + j] = a->sums[i * sum_stride + j] / a->total[i];
 }
 
-void g4_attention(const G4KeyValues *kv, G4AttentionScratch *a, const float *q, gsize q_stride,
+void g4_attention(const G4KeyValues *kv, G4AttentionScratch *a, const void *q, gsize q_stride,
                   guint rows, guint heads, float *o, gsize o_stride)
 {
     const guint d = kv->head_dim, group = heads / kv->kv_heads;
+    const gsize head_bytes = d * kv->kernels->attention->element;
 
     for (guint h = 0; h < heads; h++)
         for (guint i = 0; i < rows; i += G4_QUERY_BLOCK)
-            one_head(kv, a, h / group, q + i * q_stride + h * d, q_stride,
+            one_head(kv, a, h / group, (const guint8 *)q + i * q_stride + h * head_bytes, q_stride,
                      MIN(rows - i, G4_QUERY_BLOCK), o + i * o_stride + h * d, o_stride);
 }

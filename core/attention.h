@@ -9,7 +9,8 @@
 #include "scratch.h"
 
 /* Keys and values are packed in blocks of so many, so that a block of both, the logits of a row
- * block against it and the row block itself share the second-level cache. A multiple of every nr. */
+ * block against it and the row block itself share the second-level cache. A multiple of every nr.
+ */
 #define G4_KEY_BLOCK 192
 /* Rows of q that are taken against one block of keys. */
 #define G4_QUERY_BLOCK 96
@@ -17,9 +18,9 @@
 /* Keys and values of all N patches, packed: k and v of one layer. */
 typedef struct G4KeyValues {
     const G4Kernels *kernels;
-    guint n;        /* N */
-    guint kv_heads; /* G */
-    guint head_dim; /* d */
+    guint n;                /* N */
+    guint kv_heads;         /* G */
+    guint head_dim;         /* d */
     gsize k_bytes, v_bytes; /* of one head's block */
     guint8 *k, *v;          /* [G, blocks], blocks of k_bytes, v_bytes */
 } G4KeyValues;
@@ -34,16 +35,19 @@ void g4_key_values_pack(G4KeyValues *kv, guint first, guint count, const float *
 
 /* What one thread needs beside. */
 typedef struct G4AttentionScratch {
-    float *logits; /* [G4_QUERY_BLOCK, stride of G4_KEY_BLOCK] */
-    float *sums;   /* [G4_QUERY_BLOCK, stride of d] */
+    float *logits;      /* [G4_QUERY_BLOCK, stride of G4_KEY_BLOCK] */
+    void *weights;      /* the same as p v reads it, where that is not floats */
+    float *sums;        /* [G4_QUERY_BLOCK, stride of d] */
     float *max, *total; /* [G4_QUERY_BLOCK] */
 } G4AttentionScratch;
 
-void g4_attention_carve(G4AttentionScratch *a, guint head_dim, G4Scratch *scratch);
+void g4_attention_carve(G4AttentionScratch *a, const G4Gemm *gemm, guint head_dim,
+                        G4Scratch *scratch);
 
-/* o[rows, H * d] = softmax2(q k^T) v for `rows` rows of q [rows, H * d]. The softmax is in base 2:
- * q comes multiplied by log2(e). Query head h uses key head h / (H / G). */
-void g4_attention(const G4KeyValues *kv, G4AttentionScratch *a, const float *q, gsize q_stride,
+/* o[rows, H * d] = softmax2(q k^T) v for `rows` rows of q [rows, H * d], which are as the attention
+ * product reads them, q_stride bytes apart. The softmax is in base 2: q comes multiplied by
+ * log2(e). Query head h uses key head h / (H / G). */
+void g4_attention(const G4KeyValues *kv, G4AttentionScratch *a, const void *q, gsize q_stride,
                   guint rows, guint heads, float *o, gsize o_stride);
 
 #endif /* G4_ATTENTION_H */

@@ -8,8 +8,8 @@
 #include <glib.h>
 
 enum {
-    G4_CPU_AVX2 = 1 << 0,        /* AVX2 and FMA */
-    G4_CPU_AVX512 = 1 << 1,      /* F, BW, VL, DQ */
+    G4_CPU_AVX2 = 1 << 0,   /* AVX2 and FMA */
+    G4_CPU_AVX512 = 1 << 1, /* F, BW, VL, DQ */
     G4_CPU_AVX512VNNI = 1 << 2,
     G4_CPU_AVX512BF16 = 1 << 3,
 };

@@ -34,12 +34,14 @@
 
 /* A worker's own memory; every buffer holds a row block. */
 typedef struct Lane {
-    float *a;       /* what a product reads: [rows, max(D, 3 P^2)] */
-    float *clipped; /* the same after clipping: [rows, max(D, H d, F columns)] */
-    float *k, *v;   /* [rows, G d] */
-    float *o;       /* [rows, H d] */
+    float *a;                   /* what a product reads: [rows, max(D, 3 P^2)] */
+    void *loaded, *loaded_too;  /* the same in the form of a product that does not read floats, or
+                                   clipped: [rows, max(D, H d, 3 P^2, F columns)] */
+    float *k, *v;               /* [rows, G d] */
+    float *o;                   /* [rows, H d] */
     float *gate, *up, *product; /* [rows, F columns]; gate and up [rows, F] for a probe */
-    float *out;     /* [rows, max(D, output_dim)] */
+    void *loaded_down;          /* [rows, F columns], product as down reads it */
+    float *out;                 /* [rows, max(D, output_dim)] */
     G4AttentionScratch attention;
     double seconds[G4_N_STAGES];
     double lap;
@@ -61,12 +63,15 @@ struct G4Encoder {
     G4Scratch memory; /* holds all that follows */
     guint8 *pixels;   /* [target_height, target_width, 3] */
     float *x;         /* [N, D], the residual stream */
-    float *q;         /* [N, H d], rotated, times log2(e) */
+    void *q;          /* [N, H d], rotated, times log2(e), as the attention product reads it */
     G4KeyValues key_values[2];
     float *cosine, *sine; /* [max(grid_width, grid_height), d / 4] */
     guint row_block, ffn_columns;
-    gsize x_stride, q_stride, a_stride, clipped_stride, kv_stride, gate_stride, out_stride;
-    Lane *lanes; /* [threads] */
+    gsize x_stride, heads_stride, a_stride, kv_stride, gate_stride, product_stride, out_stride;
+    gsize loaded_stride;                   /* of clipped floats */
+    gsize q_bytes;                         /* from one row of q to the next */
+    gsize loaded_bytes, loaded_down_bytes; /* room for a loaded row */
+    Lane *lanes;                           /* [threads] */
 
     float patch_values[256]; /* 2 (v / 255 - 0.5) */
     float *tokens;           /* the caller's, while encoding */
@@ -150,15 +155,35 @@ static gboolean bounded(float lo, float hi)
     return isfinite(lo) || isfinite(hi);
 }
 
-/* The input of linear w: `in` itself, or its clipped copy. */
-static const float *clip_input(const Block *b, const G4Linear *w, const float *in, gsize *stride,
-                               guint width)
+/* Rows as a product reads them. */
+typedef struct Loaded {
+    const void *rows;
+    gsize stride; /* bytes */
+} Loaded;
+
+/* clamp(in), `width` columns of it, as w's product reads it: in `room` where that is another form.
+ */
+static Loaded load(const Block *b, const G4Linear *w, const float *in, gsize in_stride, guint width,
+                   void *room)
 {
+    if (w->gemm->load) {
+        const gsize stride = w->gemm->loaded_stride(width);
+        w->gemm->load(room, stride, in, in_stride, b->rows, width, w->in_min, w->in_max,
+                      w->in_scale);
+        return (Loaded){room, stride};
+    }
     if (!bounded(w->in_min, w->in_max))
-        return in;
-    clamp_rows(b, b->lane->clipped, b->e->clipped_stride, in, *stride, width, w->in_min, w->in_max);
-    *stride = b->e->clipped_stride;
-    return b->lane->clipped;
+        return (Loaded){in, in_stride * sizeof(float)};
+    clamp_rows(b, room, b->e->loaded_stride, in, in_stride, width, w->in_min, w->in_max);
+    return (Loaded){room, b->e->loaded_stride * sizeof(float)};
+}
+
+/* out (+)= W[n0 .. n0 + n - 1, k0 .. k0 + k - 1] in */
+static void product(const Block *b, const G4Linear *w, Loaded in, guint n0, guint n, guint k0,
+                    guint k, float *out, gsize out_stride, gboolean accumulate)
+{
+    w->gemm->run(in.rows, in.stride, b->rows, w->packed, w->out, w->in, n0, n, k0, k, out,
+                 out_stride, accumulate);
 }
 
 static void clip_output(const Block *b, const G4Linear *w, float *out, gsize stride, guint width)
@@ -171,9 +196,9 @@ static void clip_output(const Block *b, const G4Linear *w, float *out, gsize str
 static void linear(const Block *b, const G4Linear *w, const float *in, gsize in_stride, float *out,
                    gsize out_stride)
 {
-    in = clip_input(b, w, in, &in_stride, w->in);
-    b->e->model->kernels.gemm_f32->run(in, in_stride, b->rows, w->packed, w->out, w->in, 0, w->out,
-                                       0, w->in, out, out_stride, FALSE);
+    const Loaded loaded = load(b, w, in, in_stride, w->in, b->lane->loaded);
+
+    product(b, w, loaded, 0, w->out, 0, w->in, out, out_stride, FALSE);
     clip_output(b, w, out, out_stride, w->out);
 }
 
@@ -259,20 +284,27 @@ static void queries_keys_values(const Block *b, guint l)
     const G4Config *c = &e->model->config;
     const G4Layer *w = &e->model->layers[l];
     const guint D = c->hidden, H = c->heads, G = c->kv_heads, d = c->head_dim;
-    float *a = b->lane->a, *q = e->q + b->first * e->q_stride, *k = b->lane->k, *v = b->lane->v;
+    const G4Gemm *attention = e->model->kernels.attention;
+    void *q_rows = (guint8 *)e->q + b->first * e->q_bytes;
+    /* Where attention reads floats, the queries are made where they stay. */
+    float *q = attention->load ? b->lane->o : q_rows;
+    float *a = b->lane->a, *k = b->lane->k, *v = b->lane->v;
 
     rms_norm(b, a, e->a_stride, x_rows(b), e->x_stride, w->input_layernorm);
     probe_layer(b, l, "input_layernorm", a, D, e->a_stride);
 
-    linear(b, &w->q, a, e->a_stride, q, e->q_stride);
-    probe_layer(b, l, "self_attn.q_proj", q, H * d, e->q_stride);
-    head_norm(b, q, e->q_stride, H, w->q_norm);
-    probe_layer(b, l, "self_attn.q_norm", q, H * d, e->q_stride);
-    rotate(b, q, e->q_stride, H);
-    probe_layer(b, l, "self_attn.q_rope", q, H * d, e->q_stride);
+    linear(b, &w->q, a, e->a_stride, q, e->heads_stride);
+    probe_layer(b, l, "self_attn.q_proj", q, H * d, e->heads_stride);
+    head_norm(b, q, e->heads_stride, H, w->q_norm);
+    probe_layer(b, l, "self_attn.q_norm", q, H * d, e->heads_stride);
+    rotate(b, q, e->heads_stride, H);
+    probe_layer(b, l, "self_attn.q_rope", q, H * d, e->heads_stride);
     /* The logits' scale is 1.0, not 1/sqrt(d); log2(e) makes the softmax one of base 2. */
     for (guint i = 0; i < b->rows; i++)
-        e->model->kernels.scale(q + i * e->q_stride, H * d, LOG2_E);
+        e->model->kernels.scale(q + i * e->heads_stride, H * d, LOG2_E);
+    if (attention->load)
+        attention->load(q_rows, e->q_bytes, q, e->heads_stride, b->rows, H * d, -INFINITY, INFINITY,
+                        NULL);
 
     linear(b, &w->k, a, e->a_stride, k, e->kv_stride);
     probe_layer(b, l, "self_attn.k_proj", k, G * d, e->kv_stride);
@@ -298,11 +330,12 @@ static void attention_block(const Block *b, guint l)
     const G4Layer *w = &e->model->layers[l];
     float *o = b->lane->o, *out = b->lane->out;
 
-    g4_attention(&e->key_values[l % 2], &b->lane->attention, e->q + b->first * e->q_stride,
-                 e->q_stride, b->rows, c->heads, o, e->q_stride);
+    g4_attention(&e->key_values[l % 2], &b->lane->attention,
+                 (const guint8 *)e->q + b->first * e->q_bytes, e->q_bytes, b->rows, c->heads, o,
+                 e->heads_stride);
     lap(b->lane, G4_STAGE_ATTENTION);
 
-    linear(b, &w->o, o, e->q_stride, out, e->out_stride);
+    linear(b, &w->o, o, e->heads_stride, out, e->out_stride);
     probe_layer(b, l, "self_attn.o_proj", out, c->hidden, e->out_stride);
     if (e->probe) {
         rms_norm(b, b->lane->a, e->a_stride, out, e->out_stride, w->post_attention_layernorm);
@@ -318,36 +351,29 @@ static void feed_forward_block(const Block *b, guint l)
 {
     G4Encoder *e = b->e;
     const G4Kernels *kernels = &e->model->kernels;
-    const G4Gemm *gemm = kernels->gemm_f32;
     const guint D = e->model->config.hidden, F = e->model->config.ffn;
     const G4Layer *w = &e->model->layers[l];
-    float *m = b->lane->a, *out = b->lane->out;
+    float *m = b->lane->a, *out = b->lane->out, *both = b->lane->product;
 
     rms_norm(b, m, e->a_stride, x_rows(b), e->x_stride, w->pre_feedforward_layernorm);
     probe_layer(b, l, "pre_feedforward_layernorm", m, D, e->a_stride);
+    const Loaded gate_in = load(b, &w->gate, m, e->a_stride, D, b->lane->loaded);
+    const Loaded up_in = load(b, &w->up, m, e->a_stride, D, b->lane->loaded_too);
     for (guint f = 0; f < F; f += e->ffn_columns) {
         const guint n = MIN(F - f, e->ffn_columns);
         float *gate = b->lane->gate + (e->probe ? f : 0), *up = b->lane->up + (e->probe ? f : 0);
-        float *product = b->lane->product;
-        gsize stride = e->a_stride;
-        const float *in = clip_input(b, &w->gate, m, &stride, D);
-        gemm->run(in, stride, b->rows, w->gate.packed, F, D, f, n, 0, D, gate, e->gate_stride,
-                  FALSE);
+
+        product(b, &w->gate, gate_in, f, n, 0, D, gate, e->gate_stride, FALSE);
         clip_output(b, &w->gate, gate, e->gate_stride, n);
-        stride = e->a_stride;
-        in = clip_input(b, &w->up, m, &stride, D);
-        gemm->run(in, stride, b->rows, w->up.packed, F, D, f, n, 0, D, up, e->gate_stride, FALSE);
+        product(b, &w->up, up_in, f, n, 0, D, up, e->gate_stride, FALSE);
         clip_output(b, &w->up, up, e->gate_stride, n);
         for (guint i = 0; i < b->rows; i++)
-            kernels->geglu(product + i * e->clipped_stride, gate + i * e->gate_stride,
+            kernels->geglu(both + i * e->product_stride, gate + i * e->gate_stride,
                            up + i * e->gate_stride, n);
         lap(b->lane, G4_STAGE_GATE_UP);
 
-        if (bounded(w->down.in_min, w->down.in_max))
-            clamp_rows(b, product, e->clipped_stride, product, e->clipped_stride, n, w->down.in_min,
-                       w->down.in_max);
-        gemm->run(product, e->clipped_stride, b->rows, w->down.packed, D, F, 0, D, f, n, out,
-                  e->out_stride, f > 0);
+        const Loaded both_in = load(b, &w->down, both, e->product_stride, n, b->lane->loaded_down);
+        product(b, &w->down, both_in, 0, D, f, n, out, e->out_stride, f > 0);
         lap(b->lane, G4_STAGE_DOWN);
     }
     probe_layer(b, l, "mlp.gate_proj", b->lane->gate, F, e->gate_stride);
@@ -402,7 +428,8 @@ static void pool_and_project(const Block *b)
     if (m->std_bias)
         for (guint i = 0; i < b->rows; i++)
             for (guint j = 0; j < D; j++)
-                a[i * e->a_stride + j] = (a[i * e->a_stride + j] - m->std_bias[j]) * m->std_scale[j];
+                a[i * e->a_stride + j] =
+                    (a[i * e->a_stride + j] - m->std_bias[j]) * m->std_scale[j];
     probe(b, "features", a, D, e->a_stride);
     lap(b->lane, G4_STAGE_POOL);
 
@@ -455,13 +482,15 @@ static void encode_task(void *data, guint worker, guint n_workers)
     memset(lane->seconds, 0, sizeof lane->seconds);
     lane->lap = now();
 
-    FOR_EACH_BLOCK (b, e, lane, first, last) {
+    FOR_EACH_BLOCK(b, e, lane, first, last)
+    {
         embed(&b);
         queries_keys_values(&b, 0);
     }
     wait_for_others(lane);
     for (guint l = 0; l < layers; l++) {
-        FOR_EACH_BLOCK (b, e, lane, first, last) {
+        FOR_EACH_BLOCK(b, e, lane, first, last)
+        {
             attention_block(&b, l);
             feed_forward_block(&b, l);
             if (l + 1 < layers)
@@ -513,8 +542,9 @@ G4Encoder *g4_encoder_new(G4Model *model, const G4EncoderOptions *options, GErro
     if (resize == G4_RESIZE_AUTO)
         resize = budget ? G4_RESIZE_ASPECT : G4_RESIZE_SQUARE;
     const gboolean square = resize == G4_RESIZE_SQUARE;
-    const guint image_size =
-        o.image_size ? o.image_size : c->square_size ? c->square_size : DEFAULT_SQUARE;
+    const guint image_size = o.image_size     ? o.image_size
+                             : c->square_size ? c->square_size
+                                              : DEFAULT_SQUARE;
     const guint max_soft_tokens = o.max_soft_tokens ? o.max_soft_tokens : budget;
     if (square && (image_size % side != 0 || image_size > 1u << 20)) {
         g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
@@ -535,7 +565,8 @@ G4Encoder *g4_encoder_new(G4Model *model, const G4EncoderOptions *options, GErro
     }
     const guint threads = o.threads ? o.threads : g4_default_threads();
     if (threads > 1024) {
-        g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS, "threads %u: expected at most 1024", threads);
+        g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS, "threads %u: expected at most 1024",
+                    threads);
         return NULL;
     }
     if (!g4_workers_reserve(threads, error))
@@ -583,15 +614,17 @@ static void carve_lane(const G4Encoder *e, Lane *lane, G4Scratch *s)
     const gsize rows = MAX(e->row_block, TOKEN_BLOCK);
 
     lane->a = g4_scratch_take(s, rows * e->a_stride, sizeof(float));
-    lane->clipped = g4_scratch_take(s, rows * e->clipped_stride, sizeof(float));
+    lane->loaded = g4_scratch_take(s, rows, e->loaded_bytes);
+    lane->loaded_too = g4_scratch_take(s, rows, e->loaded_bytes);
+    lane->loaded_down = g4_scratch_take(s, rows, e->loaded_down_bytes);
     lane->k = g4_scratch_take(s, rows * e->kv_stride, sizeof(float));
     lane->v = g4_scratch_take(s, rows * e->kv_stride, sizeof(float));
-    lane->o = g4_scratch_take(s, rows * e->q_stride, sizeof(float));
+    lane->o = g4_scratch_take(s, rows * e->heads_stride, sizeof(float));
     lane->gate = g4_scratch_take(s, rows * e->gate_stride, sizeof(float));
     lane->up = g4_scratch_take(s, rows * e->gate_stride, sizeof(float));
-    lane->product = g4_scratch_take(s, rows * e->clipped_stride, sizeof(float));
+    lane->product = g4_scratch_take(s, rows * e->product_stride, sizeof(float));
     lane->out = g4_scratch_take(s, rows * e->out_stride, sizeof(float));
-    g4_attention_carve(&lane->attention, e->model->config.head_dim, s);
+    g4_attention_carve(&lane->attention, e->model->kernels.attention, e->model->config.head_dim, s);
 }
 
 static void carve(G4Encoder *e, G4Scratch *s)
@@ -601,7 +634,7 @@ static void carve(G4Encoder *e, G4Scratch *s)
 
     e->pixels = g4_scratch_take(s, (gsize)e->target_width * e->target_height, 3);
     e->x = g4_scratch_take(s, e->n * e->x_stride, sizeof(float));
-    e->q = g4_scratch_take(s, e->n * e->q_stride, sizeof(float));
+    e->q = g4_scratch_take(s, e->n, e->q_bytes);
     for (int parity = 0; parity < 2; parity++) {
         e->key_values[parity] = (G4KeyValues){
             .kernels = &e->model->kernels,
@@ -617,23 +650,37 @@ static void carve(G4Encoder *e, G4Scratch *s)
         carve_lane(e, &e->lanes[i], s);
 }
 
+/* Bytes of a row of `width` values as `gemm` reads it, or clipped. */
+static gsize loaded_row(const G4Gemm *gemm, guint width)
+{
+    return gemm->load ? gemm->loaded_stride(width) : g4_row_stride(width) * sizeof(float);
+}
+
 static void choose_blocks(G4Encoder *e)
 {
     const G4Model *m = e->model;
+    const G4Kernels *k = &m->kernels;
     const G4Config *c = &m->config;
     const guint own = ((e->n + e->threads - 1) / e->threads + ROW_UNIT) / ROW_UNIT * ROW_UNIT;
-    const guint wish = m->kernels.gemm_f32->row_block;
+    const guint heads = c->heads * c->head_dim, patch = 3 * c->patch * c->patch;
+    const guint wish = k->linear->row_block;
 
     e->row_block = wish ? wish : own;
     e->ffn_columns = MIN(c->ffn, wish ? FFN_COLUMNS : FFN_COLUMNS_TALL);
     e->x_stride = g4_row_stride(c->hidden);
-    e->q_stride = g4_row_stride(c->heads * c->head_dim);
+    e->heads_stride = g4_row_stride(heads);
+    e->q_bytes = loaded_row(k->attention, heads);
     e->kv_stride = g4_row_stride(c->kv_heads * c->head_dim);
-    e->a_stride = g4_row_stride(MAX(c->hidden, 3 * c->patch * c->patch));
-    e->clipped_stride =
-        g4_row_stride(MAX(MAX(c->hidden, c->heads * c->head_dim), e->ffn_columns));
+    e->a_stride = g4_row_stride(MAX(c->hidden, patch));
+    e->loaded_stride = g4_row_stride(MAX(MAX(c->hidden, heads), MAX(patch, e->ffn_columns)));
     e->gate_stride = g4_row_stride(e->probe ? c->ffn : e->ffn_columns);
+    e->product_stride = g4_row_stride(e->ffn_columns);
     e->out_stride = g4_row_stride(MAX(c->hidden, g4_model_get_cols(m)));
+    e->loaded_bytes = MAX(MAX(loaded_row(k->linear, MAX(c->hidden, heads)),
+                              loaded_row(k->embedding, MAX(c->hidden, patch))),
+                          e->loaded_stride * sizeof(float));
+    e->loaded_down_bytes =
+        MAX(loaded_row(k->linear, e->ffn_columns), e->loaded_stride * sizeof(float));
 }
 
 static gboolean choose_size(G4Encoder *e, guint width, guint height, GError **error)

@@ -35,7 +35,8 @@ typedef enum {
  * by their number. */
 void g4_encoder_get_stage_seconds(const G4Encoder *encoder, double seconds[G4_N_STAGES]);
 
-/* Floating-point operations of a frame of the prepared size in each stage (a multiply-add is two). */
+/* Floating-point operations of a frame of the prepared size in each stage (a multiply-add is two).
+ */
 void g4_encoder_get_stage_flops(const G4Encoder *encoder, double flops[G4_N_STAGES]);
 
 #endif /* G4_ENCODER_H */

@@ -25,10 +25,6 @@ static void pack(void *packed, guint out, guint in, guint first, guint count, co
     for (guint j = first; j < first + count; j++, rows += stride)
         for (guint k = 0; k < in; k++)
             dst[((gsize)(j / NR) * in + k) * NR + j % NR] = rows[k];
-    if (first + count == out)
-        for (guint j = out; j % NR; j++)
-            for (guint k = 0; k < in; k++)
-                dst[((gsize)(j / NR) * in + k) * NR + j % NR] = 0.0f;
 }
 
 static void pack_t(void *packed, guint out, guint in, guint first, guint count, const float *rows,
@@ -37,8 +33,8 @@ static void pack_t(void *packed, guint out, guint in, guint first, guint count, 
     float *dst = packed;
 
     for (guint k = first; k < first + count; k++, rows += stride)
-        for (guint j = 0; j < (out + NR - 1) / NR * NR; j++)
-            dst[((gsize)(j / NR) * in + k) * NR + j % NR] = j < out ? rows[j] : 0.0f;
+        for (guint j = 0; j < out; j++)
+            dst[((gsize)(j / NR) * in + k) * NR + j % NR] = rows[j];
 }
 
 static void tile(const float *a, gsize lda, guint rows, const float *b, guint k, float *c,
@@ -58,9 +54,12 @@ static void tile(const float *a, gsize lda, guint rows, const float *b, guint k,
             c[i * ldc + j] = sum[i][j];
 }
 
-static void run(const float *a, gsize lda, guint rows, const void *packed, guint out, guint in,
-                guint n0, guint n, guint k0, guint k, float *c, gsize ldc, gboolean accumulate)
+static void run(const void *rows_of_a, gsize a_stride, guint rows, const void *packed, guint out,
+                guint in, guint n0, guint n, guint k0, guint k, float *c, gsize ldc,
+                gboolean accumulate)
 {
+    const float *a = rows_of_a;
+    const gsize lda = a_stride / sizeof(float);
     const float *panel = (const float *)packed + (gsize)n0 * in + (gsize)k0 * NR;
 
     (void)out;
@@ -74,6 +73,7 @@ const G4Gemm g4_gemm_f32_c = {
     .name = "c",
     .nr = NR,
     .row_block = 96,
+    .element = sizeof(float),
     .packed_size = packed_size,
     .pack = pack,
     .pack_t = pack_t,
@@ -90,8 +90,8 @@ static float small_integer(guint *state)
 static gboolean product_is_right(const G4Gemm *g, guint rows, guint out, guint in)
 {
     const gsize ldc = g4_row_stride(out);
-    float *a = g_new(float, (gsize)rows * in), *b = g_new(float, (gsize)out * in);
-    float *c = g_new0(float, rows * ldc);
+    float *a = g_new(float, (gsize)rows *in), *b = g_new(float, (gsize)out *in);
+    float *c = g_new0(float, rows *ldc);
     void *packed = g_malloc0(g->packed_size(out, in));
     guint state = rows * 31 + out * 7 + in;
     gboolean right = TRUE;
@@ -101,7 +101,7 @@ static gboolean product_is_right(const G4Gemm *g, guint rows, guint out, guint i
     for (gsize i = 0; i < (gsize)out * in; i++)
         b[i] = small_integer(&state);
     g->pack(packed, out, in, 0, out, b, in);
-    g->run(a, in, rows, packed, out, in, 0, out, 0, in, c, ldc, FALSE);
+    g->run(a, in * sizeof(float), rows, packed, out, in, 0, out, 0, in, c, ldc, FALSE);
     for (guint i = 0; i < rows && right; i++)
         for (guint j = 0; j < out && right; j++) {
             float sum = 0.0f;
@@ -122,10 +122,8 @@ const char *g4_gemm_check(const G4Gemm *g)
         guint rows, out, in;
         const char *name;
     } shapes[] = {
-        {1, 16, 64, "1 x 16 x 64"},
-        {96, 192, 64, "96 x 192 x 64"},
-        {37, 64, 192, "37 x 64 x 192"},
-        {50, 130, 768, "50 x 130 x 768"},
+        {1, 16, 64, "1 x 16 x 64"},       {96, 192, 64, "96 x 192 x 64"},
+        {37, 64, 192, "37 x 64 x 192"},   {50, 130, 768, "50 x 130 x 768"},
         {300, 96, 256, "300 x 96 x 256"},
     };
 

@@ -16,32 +16,58 @@ typedef struct G4Gemm {
     const char *name; /* "avx2", "openblas", ... */
     guint nr;         /* columns of a panel: packed sizes and widths of c are multiples of it */
     guint row_block;  /* rows of `a` that run() likes at a time; 0: as many as there are */
+    guint element;    /* bytes of a value of `a` as run() reads it */
 
     /* Bytes of b packed, [out, in]. */
     gsize (*packed_size)(guint out, guint in);
 
-    /* Packs rows first .. first + count - 1 of b into `packed`. Rows that fill up the last panel
-     * are set to zero by the call that packs row out - 1. Different rows may be packed by
-     * different threads. `rows` is [count, in], `stride` floats from one row to the next. */
+    /* Packs rows first .. first + count - 1 of b into `packed`, which began as zeros. Different
+     * rows may be packed by different threads. `rows` is [count, in], `stride` floats from one row
+     * to the next. */
     void (*pack)(void *packed, guint out, guint in, guint first, guint count, const float *rows,
                  gsize stride);
 
-    /* Packs columns instead: `rows` is [count, out], each row one k of b, first .. first + count - 1
-     * of `in`. What P V wants of the values. */
+    /* Packs columns instead: `rows` is [count, out], each row one k of b, first .. first + count -
+     * 1 of `in`. What P V wants of the values. NULL where attention does not use this product. */
     void (*pack_t)(void *packed, guint out, guint in, guint first, guint count, const float *rows,
                    gsize stride);
 
+    /* Bytes from one loaded row of `in` values to the next. NULL, as is load, where run() reads
+     * rows of floats as they are. */
+    gsize (*loaded_stride)(guint in);
+
+    /* Brings `n` rows of floats, x[n, in], x_stride floats apart, into the form that run() reads:
+     * each value clamped to lo .. hi, then multiplied by scale[k] unless scale is NULL. */
+    void (*load)(void *a, gsize a_stride, const float *x, gsize x_stride, guint n, guint in,
+                 float lo, float hi, const float *scale);
+
     /* c[rows, n] (+)= a[rows, k] b[n0 .., k0 ..]^T for n columns from n0 (a multiple of nr) and k
-     * products from k0 of b packed as [out, in]. a: row-major, lda floats. c: row-major, ldc floats,
-     * its rows up to nr - 1 floats longer than n. */
-    void (*run)(const float *a, gsize lda, guint rows, const void *packed, guint out, guint in,
+     * products from k0 (a multiple of G4_K_UNIT) of b packed as [out, in]. Without pack_t, k0 + k
+     * is a multiple of G4_K_UNIT or `in`. `a` holds the k values alone, its rows a_stride bytes
+     * apart. c: row-major, ldc floats, its rows up to nr - 1 floats longer than n. */
+    void (*run)(const void *a, gsize a_stride, guint rows, const void *packed, guint out, guint in,
                 guint n0, guint n, guint k0, guint k, float *c, gsize ldc, gboolean accumulate);
 } G4Gemm;
 
+/* Products are taken in groups of so many where only a part of them is wanted. */
+#define G4_K_UNIT 256
+
+/* float32 throughout. */
 extern const G4Gemm g4_gemm_f32_c;
+/* b in bfloat16, widened where it is multiplied; a in float32. */
+extern const G4Gemm g4_gemm_bf16_c;
+/* b in 8 bits with a scale for each row, a in 8 bits with a scale and a zero point for each row,
+ * int32 sums, equal at every level. */
+extern const G4Gemm g4_gemm_int8_c;
 #ifdef G4_HAVE_X86
 extern const G4Gemm g4_gemm_f32_avx2;
 extern const G4Gemm g4_gemm_f32_avx512;
+extern const G4Gemm g4_gemm_bf16_avx2;
+extern const G4Gemm g4_gemm_bf16_avx512;
+extern const G4Gemm g4_gemm_bf16_avx512bf16; /* a rounded to bfloat16 too */
+extern const G4Gemm g4_gemm_int8_avx2;
+extern const G4Gemm g4_gemm_int8_avx512;
+extern const G4Gemm g4_gemm_int8_avx512vnni;
 #endif
 
 #ifdef G4_HAVE_BLAS

@@ -30,19 +30,20 @@ static void pack_t(void *packed, guint out, guint in, guint first, guint count, 
             ((float *)packed)[(gsize)j * in + first + k] = rows[k * stride + j];
 }
 
-static void run(const float *a, gsize lda, guint rows, const void *packed, guint out, guint in,
+static void run(const void *a, gsize a_stride, guint rows, const void *packed, guint out, guint in,
                 guint n0, guint n, guint k0, guint k, float *c, gsize ldc, gboolean accumulate)
 {
     (void)out;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)n, (int)k, 1.0f, a,
-                (int)lda, (const float *)packed + (gsize)n0 * in + k0, (int)in,
-                accumulate ? 1.0f : 0.0f, c, (int)ldc);
+                (int)(a_stride / sizeof(float)), (const float *)packed + (gsize)n0 * in + k0,
+                (int)in, accumulate ? 1.0f : 0.0f, c, (int)ldc);
 }
 
 const G4Gemm g4_gemm_f32_openblas = {
     .name = "openblas",
     .nr = 1,
     .row_block = 0,
+    .element = sizeof(float),
     .packed_size = packed_size,
     .pack = pack,
     .pack_t = pack_t,

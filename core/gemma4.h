@@ -75,9 +75,9 @@ G4_API G4Model *g4_model_ref(G4Model *model);
 G4_API void g4_model_unref(G4Model *model);
 
 /* Facts about an open model; strings live as long as the model. */
-G4_API const char *g4_model_get_name(const G4Model *model);    /* folder's or file's base name */
-G4_API const char *g4_model_get_digest(const G4Model *model);  /* 16 hex digits */
-G4_API const char *g4_model_get_kernels(const G4Model *model); /* e.g. "avx2", "c+openblas" */
+G4_API const char *g4_model_get_name(const G4Model *model);      /* folder's or file's base name */
+G4_API const char *g4_model_get_digest(const G4Model *model);    /* 16 hex digits */
+G4_API const char *g4_model_get_kernels(const G4Model *model);   /* e.g. "avx2", "c+openblas" */
 G4_API G4Precision g4_model_get_precision(const G4Model *model); /* never AUTO */
 G4_API guint64 g4_model_get_bytes(const G4Model *model);         /* memory the weights take */
 G4_API guint g4_model_get_cols(const G4Model *model); /* width of a soft token: output_dim, or D */

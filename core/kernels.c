@@ -7,9 +7,58 @@
 
 #include <stdio.h>
 
-void g4_kernels_init(G4Kernels *k, guint cpu_flags)
+#ifdef G4_HAVE_X86
+static void climb_x86(G4Kernels *k, guint cpu_flags)
 {
-    const char *level = "c";
+    if (cpu_flags & G4_CPU_AVX2) {
+        k->rms_norm = g4_rms_norm_f32_avx2;
+        k->add_rms_norm = g4_add_rms_norm_f32_avx2;
+        k->clamp = g4_clamp_f32_avx2;
+        k->geglu = g4_geglu_f32_avx2;
+        k->softmax = g4_softmax_f32_avx2;
+        k->scale = g4_scale_f32_avx2;
+        k->rope = g4_rope_f32_avx2;
+        k->gemm_f32 = &g4_gemm_f32_avx2;
+        k->gemm_bf16 = &g4_gemm_bf16_avx2;
+        k->gemm_int8 = &g4_gemm_int8_avx2;
+    }
+    if (cpu_flags & G4_CPU_AVX512) {
+        k->rms_norm = g4_rms_norm_f32_avx512;
+        k->add_rms_norm = g4_add_rms_norm_f32_avx512;
+        k->clamp = g4_clamp_f32_avx512;
+        k->geglu = g4_geglu_f32_avx512;
+        k->softmax = g4_softmax_f32_avx512;
+        k->scale = g4_scale_f32_avx512;
+        k->rope = g4_rope_f32_avx512;
+        k->gemm_f32 = &g4_gemm_f32_avx512;
+        k->gemm_bf16 = &g4_gemm_bf16_avx512;
+        k->gemm_int8 = &g4_gemm_int8_avx512;
+    }
+    /* Independent of each other; both are with AVX-512 wherever they are. */
+    if (cpu_flags & G4_CPU_AVX512VNNI)
+        k->gemm_int8 = &g4_gemm_int8_avx512vnni;
+    if (cpu_flags & G4_CPU_AVX512BF16)
+        k->gemm_bf16 = &g4_gemm_bf16_avx512bf16;
+}
+#endif
+
+static void choose_products(G4Kernels *k, G4Precision precision)
+{
+    const gboolean multiplies_bf16 = k->gemm_bf16->pack_t != NULL && k->gemm_bf16->load != NULL;
+
+    k->linear = k->embedding = k->gemm_f32;
+    if (precision == G4_PRECISION_BF16 || precision == G4_PRECISION_INT8)
+        k->linear = k->embedding = k->gemm_bf16;
+    if (precision == G4_PRECISION_INT8)
+        k->linear = k->gemm_int8;
+    /* Keys and values are made anew for each frame: to round them to bfloat16 pays only where the
+     * processor multiplies it. */
+    k->attention = precision != G4_PRECISION_F32 && multiplies_bf16 ? k->gemm_bf16 : k->gemm_f32;
+}
+
+void g4_kernels_init(G4Kernels *k, guint cpu_flags, G4Precision precision)
+{
+    const char *level = g4_cpu_level_name(cpu_flags & (G4_CPU_AVX2 | G4_CPU_AVX512));
 
     *k = (G4Kernels){
         .rms_norm = g4_rms_norm_f32_c,
@@ -19,37 +68,23 @@ void g4_kernels_init(G4Kernels *k, guint cpu_flags)
         .softmax = g4_softmax_f32_c,
         .scale = g4_scale_f32_c,
         .rope = g4_rope_f32_c,
+        .gemm_bf16 = &g4_gemm_bf16_c,
+        .gemm_int8 = &g4_gemm_int8_c,
         .cpu_flags = cpu_flags,
     };
 #ifdef G4_HAVE_X86
-    if (cpu_flags & G4_CPU_AVX2) {
-        level = "avx2";
-        k->rms_norm = g4_rms_norm_f32_avx2;
-        k->add_rms_norm = g4_add_rms_norm_f32_avx2;
-        k->clamp = g4_clamp_f32_avx2;
-        k->geglu = g4_geglu_f32_avx2;
-        k->softmax = g4_softmax_f32_avx2;
-        k->scale = g4_scale_f32_avx2;
-        k->rope = g4_rope_f32_avx2;
-        k->gemm_f32 = &g4_gemm_f32_avx2;
-    }
-    if (cpu_flags & G4_CPU_AVX512) {
-        level = "avx512";
-        k->rms_norm = g4_rms_norm_f32_avx512;
-        k->add_rms_norm = g4_add_rms_norm_f32_avx512;
-        k->clamp = g4_clamp_f32_avx512;
-        k->geglu = g4_geglu_f32_avx512;
-        k->softmax = g4_softmax_f32_avx512;
-        k->scale = g4_scale_f32_avx512;
-        k->rope = g4_rope_f32_avx512;
-        k->gemm_f32 = &g4_gemm_f32_avx512;
-    }
+    climb_x86(k, cpu_flags);
 #endif
     /* Where no kernel of ours is faster, OpenBLAS; where it is missing or wrong, C. */
     if (!k->gemm_f32)
         k->gemm_f32 = g4_gemm_blas(NULL);
     if (!k->gemm_f32)
         k->gemm_f32 = &g4_gemm_f32_c;
-    snprintf(k->name, sizeof k->name, "%s%s%s", level,
-             k->gemm_f32->name[0] == 'o' ? "+" : "", k->gemm_f32->name[0] == 'o' ? "openblas" : "");
+    choose_products(k, precision);
+    if (k->linear == k->gemm_f32 && k->gemm_f32->row_block == 0)
+        snprintf(k->name, sizeof k->name, "%s+%s", level, k->linear->name);
+    else if (g_str_equal(k->linear->name, level))
+        snprintf(k->name, sizeof k->name, "%s", level);
+    else
+        snprintf(k->name, sizeof k->name, "%s (products %s)", level, k->linear->name);
 }

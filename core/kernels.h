@@ -7,6 +7,7 @@
 #define G4_KERNELS_H
 
 #include "gemm.h"
+#include "gemma4.h"
 
 #include <glib.h>
 
@@ -56,14 +57,18 @@ typedef struct G4Kernels {
     g4_softmax_fn softmax;
     g4_scale_fn scale;
     g4_rope_fn rope;
-    const G4Gemm *gemm_f32;
+    const G4Gemm *gemm_f32, *gemm_bf16, *gemm_int8;
+    const G4Gemm *linear;    /* the product of a layer's linears */
+    const G4Gemm *embedding; /* of the patch embedding and the projection */
+    const G4Gemm *attention; /* of q k^T and p v */
     guint cpu_flags;
-    char name[48]; /* e.g. "avx2", "c+openblas" */
+    char name[64]; /* e.g. "avx2", "c+openblas", "avx512 (linear avx512vnni)" */
 } G4Kernels;
 
 /* Fills the table for a processor with these flags (cpu.h): the C functions first, then each level
- * it has. A function of the flags and of whether OpenBLAS passed its check. */
-void g4_kernels_init(G4Kernels *k, guint cpu_flags);
+ * it has; then the products of `precision` (not AUTO). A function of its arguments and of whether
+ * OpenBLAS passed its check. */
+void g4_kernels_init(G4Kernels *k, guint cpu_flags, G4Precision precision);
 
 decl_rms_norm_fn(g4_rms_norm_f32_c);
 decl_add_rms_norm_fn(g4_add_rms_norm_f32_c);

@@ -20,6 +20,7 @@
 typedef struct MatrixJob {
     const G4Tensor *tensor;
     const G4Linear *linear;
+    const float *norm; /* [in], the weight of the RMSNorm ahead, or NULL */
 } MatrixJob;
 
 typedef struct Loader {
@@ -82,7 +83,8 @@ static gboolean read_bound(Loader *l, const char *prefix, const char *name, floa
     if (!t || !g4_checkpoint_read_f32(l->checkpoint, t, 0, 1, bound, error))
         return FALSE;
     if (isnan(*bound)) {
-        g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED, "%s: not a number, expected a bound", full);
+        g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED, "%s: not a number, expected a bound",
+                    full);
         return FALSE;
     }
     return TRUE;
@@ -102,8 +104,8 @@ static gboolean read_bounds(Loader *l, const char *prefix, const char *module, G
         return FALSE;
     if (w->in_min > w->in_max || w->out_min > w->out_max) {
         g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED,
-                    "%sinput_min .. output_max: [%g, %g] and [%g, %g], expected minimum <= maximum", p,
-                    w->in_min, w->in_max, w->out_min, w->out_max);
+                    "%sinput_min .. output_max: [%g, %g] and [%g, %g], expected minimum <= maximum",
+                    p, w->in_min, w->in_max, w->out_min, w->out_max);
         return FALSE;
     }
     return TRUE;
@@ -130,13 +132,13 @@ static gboolean take_vector(Loader *l, G4Scratch *scratch, const char *prefix, c
 }
 
 static gboolean take_matrix(Loader *l, G4Scratch *scratch, const char *prefix, const char *name,
-                            guint out, guint in, G4Linear *w, GError **error)
+                            const G4Gemm *gemm, const float *norm, guint out, guint in, G4Linear *w,
+                            GError **error)
 {
-    const G4Gemm *gemm = l->model->kernels.gemm_f32;
-
     if (!scratch->base && !bind_matrix(l, prefix, name, out, in, error))
         return FALSE;
     if (!scratch->base) {
+        w->gemm = gemm;
         w->out = out;
         w->in = in;
         w->in_min = w->out_min = -INFINITY;
@@ -145,18 +147,24 @@ static gboolean take_matrix(Loader *l, G4Scratch *scratch, const char *prefix, c
     w->packed = g4_scratch_take(scratch, 1, gemm->packed_size(out, in));
     if (scratch->base) {
         g_autofree char *full = g_strconcat(prefix, name, NULL);
-        MatrixJob job = {g4_checkpoint_find(l->checkpoint, full), w};
+        MatrixJob job = {g4_checkpoint_find(l->checkpoint, full), w, norm};
         g_array_append_val(l->matrices, job);
     }
     return TRUE;
 }
 
+/* A layer's linear. `norm` is the weight of the RMSNorm ahead of it, or NULL: with 8 bits, channels
+ * that it makes large are evened out between the input and the weights. */
 static gboolean take_linear(Loader *l, G4Scratch *scratch, const char *prefix, const char *module,
-                            guint out, guint in, G4Linear *w, GError **error)
+                            const float *norm, guint out, guint in, G4Linear *w, GError **error)
 {
     g_autofree char *name = g_strconcat(module, ".linear.weight", NULL);
+    const G4Model *m = l->model;
 
-    return take_matrix(l, scratch, prefix, name, out, in, w, error) &&
+    if (m->precision == G4_PRECISION_INT8 && strstr(module, "self_attn.o") == NULL &&
+        strstr(module, "down") == NULL)
+        w->in_scale = g4_scratch_take(scratch, in, sizeof(float));
+    return take_matrix(l, scratch, prefix, name, m->kernels.linear, norm, out, in, w, error) &&
            (scratch->base || read_bounds(l, prefix, module, w, error));
 }
 
@@ -176,13 +184,14 @@ static gboolean take_layer(Loader *l, G4Scratch *s, guint index, G4Layer *w, GEr
                        &w->post_feedforward_layernorm, error) &&
            take_vector(l, s, p, "self_attn.q_norm.weight", d, &w->q_norm, error) &&
            take_vector(l, s, p, "self_attn.k_norm.weight", d, &w->k_norm, error) &&
-           take_linear(l, s, p, "self_attn.q_proj", Hd, D, &w->q, error) &&
-           take_linear(l, s, p, "self_attn.k_proj", Gd, D, &w->k, error) &&
-           take_linear(l, s, p, "self_attn.v_proj", Gd, D, &w->v, error) &&
-           take_linear(l, s, p, "self_attn.o_proj", D, Hd, &w->o, error) &&
-           take_linear(l, s, p, "mlp.gate_proj", F, D, &w->gate, error) &&
-           take_linear(l, s, p, "mlp.up_proj", F, D, &w->up, error) &&
-           take_linear(l, s, p, "mlp.down_proj", D, F, &w->down, error);
+           take_linear(l, s, p, "self_attn.q_proj", w->input_layernorm, Hd, D, &w->q, error) &&
+           take_linear(l, s, p, "self_attn.k_proj", w->input_layernorm, Gd, D, &w->k, error) &&
+           take_linear(l, s, p, "self_attn.v_proj", w->input_layernorm, Gd, D, &w->v, error) &&
+           take_linear(l, s, p, "self_attn.o_proj", NULL, D, Hd, &w->o, error) &&
+           take_linear(l, s, p, "mlp.gate_proj", w->pre_feedforward_layernorm, F, D, &w->gate,
+                       error) &&
+           take_linear(l, s, p, "mlp.up_proj", w->pre_feedforward_layernorm, F, D, &w->up, error) &&
+           take_linear(l, s, p, "mlp.down_proj", NULL, D, F, &w->down, error);
 }
 
 static gboolean take_table(Loader *l, G4Scratch *s, GError **error)
@@ -190,10 +199,9 @@ static gboolean take_table(Loader *l, G4Scratch *s, GError **error)
     G4Model *m = l->model;
     const guint64 dims[3] = {2, m->config.table, m->config.hidden};
     const gsize n = (gsize)(2 * dims[1] * dims[2]);
-    g_autofree char *name =
-        g_strconcat(l->tower, "patch_embedder.position_embedding_table", NULL);
-    const G4Tensor *t = s->base ? g4_checkpoint_find(l->checkpoint, name)
-                                : bind(l, name, 3, dims, error);
+    g_autofree char *name = g_strconcat(l->tower, "patch_embedder.position_embedding_table", NULL);
+    const G4Tensor *t =
+        s->base ? g4_checkpoint_find(l->checkpoint, name) : bind(l, name, 3, dims, error);
 
     if (!t)
         return FALSE;
@@ -211,8 +219,8 @@ static gboolean take_all(Loader *l, G4Scratch *s, GError **error)
     G4Model *m = l->model;
     const G4Config *c = &m->config;
 
-    if (!take_matrix(l, s, l->tower, "patch_embedder.input_proj.weight", c->hidden,
-                     3 * c->patch * c->patch, &m->patch_embedding, error) ||
+    if (!take_matrix(l, s, l->tower, "patch_embedder.input_proj.weight", m->kernels.embedding, NULL,
+                     c->hidden, 3 * c->patch * c->patch, &m->patch_embedding, error) ||
         !take_table(l, s, error))
         return FALSE;
     for (guint i = 0; i < c->layers; i++)
@@ -222,8 +230,9 @@ static gboolean take_all(Loader *l, G4Scratch *s, GError **error)
         (!take_vector(l, s, l->tower, "std_bias", c->hidden, &m->std_bias, error) ||
          !take_vector(l, s, l->tower, "std_scale", c->hidden, &m->std_scale, error)))
         return FALSE;
-    return !l->embedder || take_matrix(l, s, l->embedder, "embedding_projection.weight",
-                                       c->output_dim, c->hidden, &m->projection, error);
+    return !l->embedder ||
+           take_matrix(l, s, l->embedder, "embedding_projection.weight", m->kernels.embedding, NULL,
+                       c->output_dim, c->hidden, &m->projection, error);
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -239,17 +248,47 @@ static void keep_error(Loader *l, GError *error)
     g_mutex_unlock(&l->lock);
 }
 
-static gboolean pack_matrix(Loader *l, const MatrixJob *job, float *rows, GError **error)
+/* in_scale[k] = sqrt(column k's largest weight / norm[k]): what the norm makes of a channel of RMS
+ * 1 and what the weights make of it are then equally large, and a channel far larger than the
+ * others takes bits from neither side alone. (SmoothQuant, Xiao et al. 2023, with the norm's weight
+ * in place of measured activations.) */
+static gboolean choose_in_scale(Loader *l, const MatrixJob *job, float *rows, GError **error)
 {
-    const G4Gemm *gemm = l->model->kernels.gemm_f32;
     const G4Linear *w = job->linear;
+    float *scale = w->in_scale;
 
     for (guint first = 0; first < w->out; first += PACK_ROWS) {
         const guint n = MIN(w->out - first, PACK_ROWS);
         if (!g4_checkpoint_read_f32(l->checkpoint, job->tensor, (guint64)first * w->in,
                                     (guint64)n * w->in, rows, error))
             return FALSE;
-        gemm->pack(w->packed, w->out, w->in, first, n, rows, w->in);
+        for (guint i = 0; i < n; i++)
+            for (guint k = 0; k < w->in; k++)
+                scale[k] = fmaxf(scale[k], fabsf(rows[(gsize)i * w->in + k]));
+    }
+    for (guint k = 0; k < w->in; k++) {
+        const float s = sqrtf(scale[k] / fabsf(job->norm[k]));
+        scale[k] = isnormal(s) ? s : 1.0f;
+    }
+    return TRUE;
+}
+
+static gboolean pack_matrix(Loader *l, const MatrixJob *job, float *rows, GError **error)
+{
+    const G4Linear *w = job->linear;
+
+    if (w->in_scale && !choose_in_scale(l, job, rows, error))
+        return FALSE;
+    for (guint first = 0; first < w->out; first += PACK_ROWS) {
+        const guint n = MIN(w->out - first, PACK_ROWS);
+        if (!g4_checkpoint_read_f32(l->checkpoint, job->tensor, (guint64)first * w->in,
+                                    (guint64)n * w->in, rows, error))
+            return FALSE;
+        if (w->in_scale)
+            for (guint i = 0; i < n; i++)
+                for (guint k = 0; k < w->in; k++)
+                    rows[(gsize)i * w->in + k] /= w->in_scale[k];
+        w->gemm->pack(w->packed, w->out, w->in, first, n, rows, w->in);
     }
     return TRUE;
 }
@@ -261,7 +300,7 @@ static void pack_task(void *data, guint worker, guint n_workers)
 
     for (i = 0; i < l->matrices->len; i++)
         widest = MAX(widest, g_array_index(l->matrices, MatrixJob, i).linear->in);
-    float *rows = g_new(float, (gsize)widest * PACK_ROWS);
+    float *rows = g_new(float, (gsize)widest *PACK_ROWS);
     while ((i = atomic_fetch_add(&l->next, 1)) < l->matrices->len) {
         GError *error = NULL;
         if (!pack_matrix(l, &g_array_index(l->matrices, MatrixJob, i), rows, &error)) {
@@ -349,15 +388,11 @@ static char *make_digest(Loader *l, const char *config_text, gsize config_length
 /* ------------------------------------------------------------------------------------------
  * Opening
  */
-static gboolean choose_precision(G4Model *m, G4Precision wanted, GError **error)
+static G4Precision choose_precision(G4Precision wanted, guint cpu_flags)
 {
-    if (wanted == G4_PRECISION_AUTO || wanted == G4_PRECISION_F32) {
-        m->precision = G4_PRECISION_F32;
-        return TRUE;
-    }
-    g_set_error(error, G4_ERROR, G4_ERROR_UNSUPPORTED, "precision %s: this build computes in f32",
-                g4_precision_name(wanted));
-    return FALSE;
+    if (wanted != G4_PRECISION_AUTO)
+        return wanted;
+    return cpu_flags & G4_CPU_AVX512BF16 ? G4_PRECISION_BF16 : G4_PRECISION_F32;
 }
 
 static gboolean layers_are_there(Loader *l, GError **error)
@@ -414,10 +449,10 @@ G4Model *g4_model_open(const char *path, const G4ModelOptions *options, GError *
     l.vectors = g_array_new(FALSE, FALSE, sizeof(VectorJob));
     g_mutex_init(&l.lock);
 
-    ok = choose_precision(m, options ? options->precision : G4_PRECISION_AUTO, error) &&
-         g4_cpu_flags(&flags, error);
+    ok = g4_cpu_flags(&flags, error);
     if (ok) {
-        g4_kernels_init(&m->kernels, flags);
+        m->precision = choose_precision(options ? options->precision : G4_PRECISION_AUTO, flags);
+        g4_kernels_init(&m->kernels, flags, m->precision);
         ok = load(&l, path, error);
     }
     if (ok) {

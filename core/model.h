@@ -12,7 +12,9 @@
 
 /* y = clamp(W clamp(x, in_min, in_max), out_min, out_max); a bound that is absent is infinite. */
 typedef struct G4Linear {
-    void *packed; /* W, [out, in] */
+    const G4Gemm *gemm;
+    void *packed;    /* W, [out, in]; with in_scale, W diag(1 / in_scale) */
+    float *in_scale; /* [in], or NULL: what the input is multiplied by after it was clipped */
     guint out, in;
     float in_min, in_max, out_min, out_max;
 } G4Linear;
@@ -30,7 +32,7 @@ struct G4Model {
     G4Precision precision;
     G4Config config;
     G4Kernels kernels;
-    G4Scratch memory; /* holds all that follows */
+    G4Scratch memory;         /* holds all that follows */
     G4Linear patch_embedding; /* [D, 3 P^2] */
     guint16 *table_bf16; /* position tables [2, table, D]: as bf16 where the file has them so */
     float *table_f32;    /* else this; the other is NULL */

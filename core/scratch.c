@@ -12,11 +12,13 @@
 
 gboolean g4_scratch_init(G4Scratch *scratch, gsize size, const char *what, GError **error)
 {
-    void *base = mmap(NULL, MAX(size, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *base =
+        mmap(NULL, MAX(size, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (base == MAP_FAILED) {
-        g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS, "%s: no memory for %" G_GSIZE_FORMAT " bytes: %s",
-                    what, size, g_strerror(errno));
+        g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
+                    "%s: no memory for %" G_GSIZE_FORMAT " bytes: %s", what, size,
+                    g_strerror(errno));
         return FALSE;
     }
 #ifdef MADV_HUGEPAGE

@@ -9,8 +9,8 @@
  * of KC products stays in the first.
  */
 #include "../gemm.h"
+#include "transpose.h"
 
-#include <immintrin.h>
 #include <string.h>
 
 #define NR (2 * VF_WIDTH)
@@ -20,29 +20,6 @@ static gsize packed_size(guint out, guint in)
     return ((gsize)out + NR - 1) / NR * NR * in * sizeof(float);
 }
 
-/* dst[k * NR + row] = src[row * stride + k] for an 8 x 8 block */
-static inline void transpose_8x8(float *dst, const float *src, gsize stride)
-{
-    __m256 r[8], t[8];
-
-    for (int i = 0; i < 8; i++)
-        r[i] = _mm256_loadu_ps(src + i * stride);
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-    for (int i = 0; i < 4; i++) {
-        _mm256_storeu_ps(dst + i * NR, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-        _mm256_storeu_ps(dst + (i + 4) * NR, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-    }
-}
-
 static void pack(void *packed, guint out, guint in, guint first, guint count, const float *rows,
                  gsize stride)
 {
@@ -50,12 +27,17 @@ static void pack(void *packed, guint out, guint in, guint first, guint count, co
     guint j = first;
     const guint last = first + count;
 
+    (void)out;
     while (j < last) {
         float *lane = dst + (gsize)(j / NR) * NR * in + j % NR;
         guint k = 0;
         if (j % 8 == 0 && last - j >= 8) {
-            for (; k + 8 <= in; k += 8)
-                transpose_8x8(lane + (gsize)k * NR, rows + k, stride);
+            for (; k + 8 <= in; k += 8) {
+                __m256 r[8];
+                for (int i = 0; i < 8; i++)
+                    r[i] = _mm256_loadu_ps(rows + i * stride + k);
+                transpose_8x8(lane + (gsize)k * NR, NR, r);
+            }
             for (; k < in; k++)
                 for (guint i = 0; i < 8; i++)
                     lane[(gsize)k * NR + i] = rows[i * stride + k];
@@ -68,11 +50,6 @@ static void pack(void *packed, guint out, guint in, guint first, guint count, co
             rows += stride;
         }
     }
-    if (last == out && out % NR) {
-        float *panel = dst + (gsize)(out / NR) * NR * in;
-        for (guint k = 0; k < in; k++)
-            memset(panel + (gsize)k * NR + out % NR, 0, (NR - out % NR) * sizeof(float));
-    }
 }
 
 static void pack_t(void *packed, guint out, guint in, guint first, guint count, const float *rows,
@@ -83,10 +60,8 @@ static void pack_t(void *packed, guint out, guint in, guint first, guint count, 
         guint j = 0;
         for (; j + NR <= out; j += NR, lane += (gsize)NR * in)
             memcpy(lane, rows + j, NR * sizeof(float));
-        if (j < out) {
+        if (j < out)
             memcpy(lane, rows + j, (out - j) * sizeof(float));
-            memset(lane + out - j, 0, (NR - (out - j)) * sizeof(float));
-        }
     }
 }
 
@@ -152,9 +127,12 @@ static void run_rest(guint rows, const float *a, gsize lda, const float *b, guin
 #undef REST
 }
 
-static void run(const float *a, gsize lda, guint rows, const void *packed, guint out, guint in,
-                guint n0, guint n, guint k0, guint k, float *c, gsize ldc, gboolean accumulate)
+static void run(const void *rows_of_a, gsize a_stride, guint rows, const void *packed, guint out,
+                guint in, guint n0, guint n, guint k0, guint k, float *c, gsize ldc,
+                gboolean accumulate)
 {
+    const float *a = rows_of_a;
+    const gsize lda = a_stride / sizeof(float);
     const float *panel = (const float *)packed + (gsize)n0 * in + (gsize)k0 * NR;
 
     (void)out;
@@ -175,6 +153,7 @@ const G4Gemm VF_NAME(g4_gemm_f32) = {
     .name = LEVEL,
     .nr = NR,
     .row_block = ROW_BLOCK,
+    .element = sizeof(float),
     .packed_size = packed_size,
     .pack = pack,
     .pack_t = pack_t,

@@ -105,3 +105,14 @@ static inline float vf_max_lane(vf v)
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
+
+/* Each 32-bit lane: its low half as the high one; its high half alone. */
+static inline vf vf_shift_left_16(vf v)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), 16));
+}
+
+static inline vf vf_and_high_16(vf v)
+{
+    return _mm256_and_ps(v, _mm256_castsi256_ps(_mm256_set1_epi32((int)0xffff0000u)));
+}

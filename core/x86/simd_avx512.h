@@ -100,3 +100,14 @@ static inline float vf_max_lane(vf v)
 {
     return _mm512_reduce_max_ps(v);
 }
+
+/* Each 32-bit lane: its low half as the high one; its high half alone. */
+static inline vf vf_shift_left_16(vf v)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(v), 16));
+}
+
+static inline vf vf_and_high_16(vf v)
+{
+    return _mm512_and_ps(v, _mm512_castsi512_ps(_mm512_set1_epi32((int)0xffff0000u)));
+}
