@@ -12,8 +12,9 @@
 
 #define EPS 1e-6f
 
-static const guint lengths[] = {1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 20, 24, 31, 32, 33, 36, 40, 63,
-                                64, 65, 72, 96, 100, 191, 192, 256, 768, 1152, 3072, 4304};
+static const guint lengths[] = {1,  2,   3,   4,   7,   8,   9,    12,   15,  16, 17,
+                                20, 24,  31,  32,  33,  36,  40,   63,   64,  65, 72,
+                                96, 100, 191, 192, 256, 768, 1152, 3072, 4304};
 
 typedef struct Rows {
     const G4Kernels *k;
@@ -57,7 +58,8 @@ static void check_rms_norm(Check *c, const G4Kernels *k)
         float *weight = i % 2 ? r.w : NULL;
         g4_rms_norm_f32_c((float *)ref->data, r.x, weight, n, EPS);
         k->rms_norm((float *)out->data, r.x, weight, n, EPS);
-        /* The sum of squares of n positive terms errs by sqrt(n) / 2 ulp at most, its root by half. */
+        /* The sum of squares of n positive terms errs by sqrt(n) / 2 ulp at most, its root by half.
+         */
         check_near_f32(c, (float *)ref->data, (float *)out->data, n, 0.0,
                        (4.0 + sqrt(n) / 2) * 1.2e-7);
         check_intact(c, out);
@@ -108,7 +110,7 @@ static void check_add_rms_norm(Check *c, const G4Kernels *k)
 
 static void check_clamp(Check *c, const G4Kernels *k)
 {
-    static const float bounds[][2] = {{-1.0f, 1.0f}, {0.25f, 0.5f}, {-INFINITY, 0.5f},
+    static const float bounds[][2] = {{-1.0f, 1.0f},     {0.25f, 0.5f},         {-INFINITY, 0.5f},
                                       {-0.5f, INFINITY}, {-INFINITY, INFINITY}, {0.5f, 0.5f}};
 
     if (!check_kernel(c, "clamp_f32", k->clamp))
@@ -162,7 +164,8 @@ static void check_geglu(Check *c, const G4Kernels *k)
             /* The exponent's argument, up to 126, carries its rounding into the exponential: the
              * tail is right to 126 ulp of itself, the rest to a few; C cancels in 1 + tanh. Below
              * 2^-126 it is 0 or so. */
-            bound[j] = 1e-5 * fabs(ref[j]) + 1.2e-7 * MIN(fabs(r.x[j]), 12.0) * r.w[j] + 1e-36 * range;
+            bound[j] =
+                1e-5 * fabs(ref[j]) + 1.2e-7 * MIN(fabs(r.x[j]), 12.0) * r.w[j] + 1e-36 * range;
         }
         check_bound_f64(c, ref, (float *)out->data, bound, n);
         check_intact(c, out);
@@ -273,7 +276,7 @@ void check_kernels(Check *c)
 {
     G4Kernels k;
 
-    g4_kernels_init(&k, c->flags);
+    g4_kernels_init(&k, c->flags, G4_PRECISION_F32);
     check_rms_norm(c, &k);
     check_add_rms_norm(c, &k);
     check_clamp(c, &k);

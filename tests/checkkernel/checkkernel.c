@@ -17,6 +17,12 @@
 #define GUARD 128 /* bytes round each row of a buffer */
 #define MAX_REPORTS 5
 
+/* Levels of which this program has an emulation in place of the kernels themselves: tests/cross. */
+#ifndef EMULATED_LEVELS
+#define EMULATED_LEVELS 0
+#define EMULATOR ""
+#endif
+
 static const struct {
     const char *name;
     void (*check)(Check *c);
@@ -74,8 +80,10 @@ void check_done(Check *c)
     c->kernels++;
     if (c->failures > 0)
         c->failed_kernels++;
-    printf("%-10s %-28s %s, %u cases", c->level, c->name, c->failures > 0 ? "FAILED" : "ok",
-           c->cases);
+    const gboolean emulated = (c->flags & EMULATED_LEVELS) != 0;
+    c->emulated_kernels += emulated;
+    printf("%-10s %-28s %s, %u cases", c->level, c->name,
+           c->failures > 0 ? "FAILED" : emulated ? "emulated by " EMULATOR : "ok", c->cases);
     if (c->failures > 0)
         printf(", %u failures", c->failures);
     printf("\n%s", c->bench_lines->str);
@@ -280,8 +288,8 @@ guint8 *check_input_new(Check *c, gsize bytes)
 {
     CheckBuffer *buffer = g_new0(CheckBuffer, 1);
 
-    buffer->memory = map_pages(bytes, &buffer->memory_size);
-    buffer->data = buffer->memory + buffer->memory_size - sysconf(_SC_PAGESIZE) - bytes;
+    buffer->memory = map_pages(bytes + c->slack, &buffer->memory_size);
+    buffer->data = buffer->memory + buffer->memory_size - sysconf(_SC_PAGESIZE) - c->slack - bytes;
     buffer->rows = 1;
     buffer->row_bytes = buffer->stride = bytes;
     g_ptr_array_add(c->buffers, buffer);
@@ -369,11 +377,14 @@ int main(int argc, char **argv)
     g_autofree char *cpu = NULL;
     g_autofree char *only = NULL;
     gint64 seed = -1;
+    int slack = 0;
     gboolean bench = FALSE, list = FALSE;
     const GOptionEntry entries[] = {
         {"cpu", 0, 0, G_OPTION_ARG_STRING, &cpu, "Highest level to run", "LEVEL"},
         {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "Seed of the random values", "N"},
         {"test", 0, 0, G_OPTION_ARG_STRING, &only, "Run this family or kernel only", "NAME"},
+        {"slack", 0, 0, G_OPTION_ARG_INT, &slack,
+         "Readable bytes behind each input, for emulators that load what a mask leaves out", "N"},
         {"bench", 0, 0, G_OPTION_ARG_NONE, &bench, "Measure the kernels too", NULL},
         {"list", 0, 0, G_OPTION_ARG_NONE, &list, "List levels and families, run nothing", NULL},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
@@ -403,6 +414,7 @@ int main(int argc, char **argv)
     Check c = {
         .seed = seed >= 0 ? (guint32)seed : g_random_int(),
         .only = only,
+        .slack = (gsize)MAX(slack, 0),
         .bench = bench,
         .buffers = g_ptr_array_new_with_free_func(buffer_free),
         .seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
@@ -438,7 +450,10 @@ int main(int argc, char **argv)
             families[f].check(&c);
         }
     }
-    printf("checkkernel: %u kernels, %u failed\n", c.kernels, c.failed_kernels);
+    printf("checkkernel: %u kernels, %u failed", c.kernels, c.failed_kernels);
+    if (EMULATED_LEVELS != 0)
+        printf(", %u emulated by " EMULATOR, c.emulated_kernels);
+    printf("\n");
 
     gboolean failed = c.failed_kernels > 0;
     if (c.kernels == 0) {

@@ -36,12 +36,13 @@ typedef struct Check {
     /* private */
     guint32 seed;
     const char *only;
+    gsize slack;
     gboolean bench;
     const char *family;
     const char *name;
     char params[256];
     guint cases, failures;
-    guint kernels, failed_kernels;
+    guint kernels, failed_kernels, emulated_kernels;
     GPtrArray *buffers;
     GHashTable *seen;
     GHashTable *reference_times;
@@ -113,7 +114,8 @@ CheckBuffer *check_buffer_new_strided(Check *c, guint rows, gsize row_bytes, gsi
 void check_intact(Check *c, const CheckBuffer *buffer);
 
 /* `bytes` bytes whose end lies against a page that cannot be read: a kernel that reads too far ends
- * the program, which says where it was. Aligned as its size happens to make it. */
+ * the program, which says where it was. Aligned as its size happens to make it. With --slack so many
+ * bytes lie between. */
 guint8 *check_input_new(Check *c, gsize bytes);
 
 /* ------------------------------------------------------------------------------------------
