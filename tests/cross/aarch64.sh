@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# aarch64.sh BUILD-DIR [MESON-OPTION...]
+#
+# Builds core and tests for aarch64 and runs the unit tests, checkkernel and the small goldens under
+# qemu-user: the C kernels, with OpenBLAS for the products. Ends with one line
+# `N passed, N failed, N skipped`.
+#
+# The libraries are Debian's arm64 packages, unpacked (never installed) into a folder of the cache:
+# $G4_CI_CACHE, or gst-gemma4 in $XDG_CACHE_HOME, /var/cache or ~/.cache. They come from wherever this
+# machine's apt gets its own; its package database and list of architectures stay as they are.
+set -eu
+top=$(cd "$(dirname "$0")/../.." && pwd)
+[ $# -ge 1 ] || {
+    sed -n '4,8s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+}
+build=$1
+shift
+
+"$top/pipelines/setup.sh" gcc-aarch64-linux-gnu qemu-user
+
+cache=${G4_CI_CACHE:-${XDG_CACHE_HOME:-/var/cache}/gst-gemma4}
+mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || {
+    cache=$HOME/.cache/gst-gemma4
+    mkdir -p "$cache"
+}
+sysroot=$cache/aarch64
+libraries='libc6-dev libglib2.0-dev libjansson-dev libopenblas-dev'
+
+# An apt of another machine, as it were: arm64, with nothing installed.
+arm64_apt()
+{
+    apt-get -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 \
+        -o APT::Install-Recommends=false -o APT::Sandbox::User=root \
+        -o Dir::State="$sysroot/apt" -o Dir::State::status="$sysroot/apt/status" \
+        -o Dir::Cache="$sysroot/apt" -o Dir::Log="$sysroot/apt" -o Debug::NoLocking=true \
+        "$@" </dev/null
+}
+
+# Packages hold /lib in Debian 12 and /usr/lib in 13, where the first links to the second.
+unpack()
+{
+    mkdir -p "$sysroot/usr/lib"
+    ln -s usr/lib "$sysroot/lib"
+    for package in "$sysroot"/apt/archives/*.deb; do
+        dpkg-deb --fsys-tarfile "$package" |
+            tar -x --keep-directory-symlink --no-same-owner -C "$sysroot"
+    done
+    rm -r "$sysroot/apt"
+    # What the packages' scripts would do through update-alternatives.
+    for library in libopenblas.so.0 libopenblas.so; do
+        ln -s openblas-pthread/$library "$sysroot/usr/lib/aarch64-linux-gnu/$library"
+    done
+    ln -s ../openblas-pthread/pkgconfig/openblas.pc \
+        "$sysroot/usr/lib/aarch64-linux-gnu/pkgconfig/openblas.pc"
+}
+
+if [ "$(cat "$sysroot/complete" 2>/dev/null)" != "$libraries" ]; then
+    echo "Unpacking $libraries of arm64 into $sysroot"
+    rm -rf "$sysroot"
+    mkdir -p "$sysroot/apt/lists/partial" "$sysroot/apt/archives/partial"
+    : >"$sysroot/apt/status"
+    arm64_apt update >"$cache/aarch64.log" 2>&1 &&
+        arm64_apt -y --download-only install $libraries >>"$cache/aarch64.log" 2>&1 || {
+        cat "$cache/aarch64.log" >&2
+        exit 1
+    }
+    unpack
+    printf '%s' "$libraries" >"$sysroot/complete"
+fi
+
+meson=$(PATH=/usr/bin:$PATH command -v meson)
+if [ -f "$build/build.ninja" ]; then
+    [ $# -eq 0 ] || "$meson" configure "$build" "$@"
+else
+    printf "[constants]\nsysroot = '%s'\n" "$sysroot" >"$cache/aarch64-sysroot.ini"
+    "$meson" setup "$build" "$top" --cross-file "$cache/aarch64-sysroot.ini" \
+        --cross-file "$top/tests/cross/aarch64.ini" -Dplugin=disabled -Dbench=false "$@"
+fi
+ninja -C "$build"
+
+log=$build/meson-logs/testlog.json
+rm -f "$log"
+tests=$("$meson" test -C "$build" --no-rebuild --list --suite unit 2>/dev/null | sed 's,.* / ,,')
+# Emulated, a program takes about ten times as long.
+"$meson" test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier 10 \
+    $tests golden-c || true
+exec python3 "$top/tests/count_results.py" "$build" "$top/tests/skips.txt"
