@@ -114,8 +114,8 @@ CheckBuffer *check_buffer_new_strided(Check *c, guint rows, gsize row_bytes, gsi
 void check_intact(Check *c, const CheckBuffer *buffer);
 
 /* `bytes` bytes whose end lies against a page that cannot be read: a kernel that reads too far ends
- * the program, which says where it was. Aligned as its size happens to make it. With --slack so many
- * bytes lie between. */
+ * the program, which says where it was. Aligned as its size happens to make it. With --slack so
+ * many bytes lie between. */
 guint8 *check_input_new(Check *c, gsize bytes);
 
 /* ------------------------------------------------------------------------------------------

@@ -207,7 +207,8 @@ EMULATED(__m256) emulated_dpbf16_half(__m256 sum, __m256i a, __m256i b)
 {
     const __m256i high = _mm256_set1_epi32((int)0xffff0000u);
 
-    sum = _mm256_fmadd_ps((__m256)_mm256_and_si256(a, high), (__m256)_mm256_and_si256(b, high), sum);
+    sum = _mm256_fmadd_ps((__m256)_mm256_and_si256(a, high), (__m256)_mm256_and_si256(b, high),
+                          sum);
     return _mm256_fmadd_ps((__m256)_mm256_slli_epi32(a, 16), (__m256)_mm256_slli_epi32(b, 16), sum);
 }
 
