@@ -18,25 +18,22 @@ build=$1
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-log=$out/log
-passed=0 failed=0
-export G4_TEST_DATA="$top/tests/data" G4_TEST_TMP="$out"
+export G4_TEST_DATA="$top/tests/data"
 unset G4_CPU
 
-# result NAME COMMAND...: the command's status is the test's.
+# result NAME COMMAND...: the command's status is the test's. All run at the same time.
+results=0
 result()
 {
-    name=$1
-    start=$(date +%s)
+    results=$((results + 1))
+    mkdir "$out/$results"
+    echo "$1" >"$out/$results/name"
     shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok - $name ($(($(date +%s) - start)) s)"
-    else
-        failed=$((failed + 1))
-        echo "not ok - $name"
-        tail -n 30 "$log" | sed 's/^/# /'
-    fi
+    (
+        log=$out/$results/log
+        export G4_TEST_TMP="$out/$results"
+        "$@" && touch "$out/$results/ok"
+    ) &
 }
 
 # emulate PROGRAM ARGUMENT...: on $cpu, its output in $log.
@@ -101,5 +98,16 @@ processor Haswell Haswell-noTSX,-pcid,-x2apic,-tsc-deadline,-invpcid avx2 avx2 \
     avx512 avx512vnni avx512bf16
 processor Nehalem Nehalem c "$plain" avx2 avx512 avx512vnni avx512bf16
 
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" -eq 0 ]
+wait
+passed=0
+for number in $(seq $results); do
+    if [ -f "$out/$number/ok" ]; then
+        passed=$((passed + 1))
+        echo "ok - $(cat "$out/$number/name")"
+    else
+        echo "not ok - $(cat "$out/$number/name")"
+        tail -n 30 "$out/$number/log" | sed 's/^/# /'
+    fi
+done
+echo "$passed passed, $((results - passed)) failed, 0 skipped"
+[ "$passed" -eq "$results" ]
