@@ -47,6 +47,9 @@ class Here:
         match = re.fullmatch(r"no-package:([\w.+-]+)", condition)
         if match:
             return run("pkg-config", "--exists", match[1]) is None
+        match = re.fullmatch(r"no-header:([\w./+-]+)", condition)
+        if match:
+            return run("cc", "-fsyntax-only", "-include", match[1], "-xc", "/dev/null") is None
         match = re.fullmatch(r"option:([\w.]+)(!?=)(.*)", condition)
         if match:
             return (str(self.options.get(match[1])).lower() == match[3]) == (match[2] == "=")
