@@ -13,6 +13,8 @@
 #define TILE_ROWS 12 /* x 2 vectors: 24 sums of the 32 registers */
 #define KC 384       /* a panel of it: 24 KB of a first-level cache of 32 KB */
 
+#include "tile_rest.h"
+
 static gsize packed_size(guint out, guint in)
 {
     return bf16_packed_size(NR, out, in);
@@ -140,26 +142,9 @@ static inline __attribute__((always_inline)) void tile(const int rows, const gui
 static void run_rest(guint rows, const guint8 *a, gsize a_stride, const guint16 *b, guint pairs,
                      float *c, gsize ldc, gboolean accumulate)
 {
-#define REST(n)                                                                                    \
-    case n:                                                                                        \
-        tile(n, a, a_stride, b, pairs, c, ldc, accumulate);                                        \
-        break;
-    switch (rows) {
-        REST(1)
-        REST(2)
-        REST(3)
-        REST(4)
-        REST(5)
-        REST(6)
-        REST(7)
-        REST(8)
-        REST(9)
-        REST(10)
-        REST(11)
-    default:
-        break;
-    }
-#undef REST
+#define TILE(n) tile(n, a, a_stride, b, pairs, c, ldc, accumulate)
+    TILE_REST(rows, TILE)
+#undef TILE
 }
 
 static void run(const void *a, gsize a_stride, guint rows, const void *packed, guint out, guint in,

@@ -9,6 +9,7 @@
  * of KC products stays in the first.
  */
 #include "../gemm.h"
+#include "tile_rest.h"
 #include "transpose.h"
 
 #include <string.h>
@@ -103,28 +104,9 @@ static inline __attribute__((always_inline)) void tile(const int rows, const flo
 static void run_rest(guint rows, const float *a, gsize lda, const float *b, guint k, float *c,
                      gsize ldc, gboolean accumulate)
 {
-#define REST(n)                                                                                    \
-    case n:                                                                                        \
-        tile(n, a, lda, b, k, c, ldc, accumulate);                                                 \
-        break;
-    switch (rows) {
-        REST(1)
-        REST(2)
-        REST(3)
-        REST(4)
-        REST(5)
-#if TILE_ROWS > 6
-        REST(6)
-        REST(7)
-        REST(8)
-        REST(9)
-        REST(10)
-        REST(11)
-#endif
-    default:
-        break;
-    }
-#undef REST
+#define TILE(n) tile(n, a, lda, b, k, c, ldc, accumulate)
+    TILE_REST(rows, TILE)
+#undef TILE
 }
 
 static void run(const void *rows_of_a, gsize a_stride, guint rows, const void *packed, guint out,

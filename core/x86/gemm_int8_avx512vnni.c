@@ -12,6 +12,8 @@
 #define KR 4
 #define TILE_ROWS 12 /* x 2 vectors: 24 sums of the 32 registers */
 
+#include "tile_rest.h"
+
 static gsize packed_size(guint out, guint in)
 {
     return int8_packed_size(NR, KR, out, in);
@@ -123,26 +125,9 @@ static void run_rest(guint rows, const guint8 *a, gsize a_stride, const gint8 *b
                      const float *scales, const gint32 *sums, float *c, gsize ldc,
                      gboolean accumulate)
 {
-#define REST(n)                                                                                    \
-    case n:                                                                                        \
-        tile(n, a, a_stride, b, groups, scales, sums, c, ldc, accumulate);                         \
-        break;
-    switch (rows) {
-        REST(1)
-        REST(2)
-        REST(3)
-        REST(4)
-        REST(5)
-        REST(6)
-        REST(7)
-        REST(8)
-        REST(9)
-        REST(10)
-        REST(11)
-    default:
-        break;
-    }
-#undef REST
+#define TILE(n) tile(n, a, a_stride, b, groups, scales, sums, c, ldc, accumulate)
+    TILE_REST(rows, TILE)
+#undef TILE
 }
 
 static void run(const void *rows_of_a, gsize a_stride, guint rows, const void *packed, guint out,
