@@ -10,6 +10,7 @@
  */
 #include "encoder.h"
 #include "attention.h"
+#include "bf16.h"
 #include "model.h"
 #include "preprocess.h"
 #include "resize.h"
@@ -264,14 +265,9 @@ static void embed(const Block *b)
             for (guint j = 0; j < D; j++)
                 x[j] += m->table_f32[column + j] + m->table_f32[row + j];
         else
-            for (guint j = 0; j < D; j++) {
-                union {
-                    guint32 u;
-                    float f;
-                } tx = {(guint32)m->table_bf16[column + j] << 16},
-                  ty = {(guint32)m->table_bf16[row + j] << 16};
-                x[j] += tx.f + ty.f;
-            }
+            for (guint j = 0; j < D; j++)
+                x[j] += f32_from_bf16(m->table_bf16[column + j]) +
+                        f32_from_bf16(m->table_bf16[row + j]);
     }
     probe(b, "hidden.embed", x_rows(b), D, e->x_stride);
     lap(b->lane, G4_STAGE_EMBED);
@@ -447,7 +443,7 @@ static void pool_and_project(const Block *b)
     lap(b->lane, G4_STAGE_PROJECT);
 }
 
-/* Calls step(block) for the row blocks, of about equal size, of rows first .. last - 1. */
+/* The row blocks, of about equal size, of rows begin .. end - 1, one after the other as b. */
 #define FOR_EACH_BLOCK(b, encoder, own_lane, begin, end)                                           \
     for (Block b = next_block(encoder, own_lane, begin, end, begin); b.rows > 0;                   \
          b = next_block(encoder, own_lane, begin, end, b.first + b.rows))
@@ -506,16 +502,17 @@ static void encode_task(void *data, guint worker, guint n_workers)
 
 void g4_encoder_encode(G4Encoder *e, float *tokens)
 {
+    const G4Gemm *attention = e->model->kernels.attention;
+
     g_assert(e->width > 0);
     e->tokens = tokens;
     g4_workers_acquire();
-#ifdef G4_HAVE_BLAS
-    g4_blas_enter();
-#endif
+    /* Wherever any product is the host's library's, attention's is. */
+    if (attention->enter)
+        attention->enter();
     g4_workers_run(e->threads, encode_task, e);
-#ifdef G4_HAVE_BLAS
-    g4_blas_leave();
-#endif
+    if (attention->leave)
+        attention->leave();
     g4_workers_release();
     e->tokens = NULL;
 }

@@ -47,6 +47,10 @@ typedef struct G4Gemm {
      * apart. c: row-major, ldc floats, its rows up to nr - 1 floats longer than n. */
     void (*run)(const void *a, gsize a_stride, guint rows, const void *packed, guint out, guint in,
                 guint n0, guint n, guint k0, guint k, float *c, gsize ldc, gboolean accumulate);
+
+    /* NULL, or what must stand round every frame's calls of run(). Thread safe, counted. */
+    void (*enter)(void);
+    void (*leave)(void);
 } G4Gemm;
 
 /* Products are taken in groups of so many where only a part of them is wanted. */
@@ -70,20 +74,15 @@ extern const G4Gemm g4_gemm_int8_avx512;
 extern const G4Gemm g4_gemm_int8_avx512vnni;
 #endif
 
-#ifdef G4_HAVE_BLAS
-extern const G4Gemm g4_gemm_f32_openblas;
-
-/* OpenBLAS's thread setting is the process's. From the first enter to the last leave it is 1, so
- * that our workers each call a single-threaded product; then the value that the host had is put
- * back. The window is one frame's encode. Thread safe, counted. */
-void g4_blas_enter(void);
-void g4_blas_leave(void);
-#endif
-
 /* The OpenBLAS product if this build has it and it computes what the C reference does on a few
- * small products (checked once; old builds are wrong on processors newer than they are), else NULL.
- * `reason` receives what is wrong, or NULL. Thread safe. */
-const G4Gemm *g4_gemm_blas(const char **reason);
+ * small products (checked once; old builds are wrong on processors newer than they are), else NULL:
+ * `wrong_shape` then receives the first product that it gets wrong, static, or NULL where this
+ * build has no OpenBLAS. Thread safe.
+ *
+ * OpenBLAS's thread setting is the process's. From the first enter to the last leave it is 1, so
+ * that our workers each call a single-threaded product; then the value that the host had is put
+ * back. The window is one frame's encode. */
+const G4Gemm *g4_gemm_blas(const char **wrong_shape);
 
 /* Compares g with the C reference on products of several shapes; NULL when all agree, else a
  * static description of the first that does not. */

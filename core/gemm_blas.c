@@ -39,24 +39,13 @@ static void run(const void *a, gsize a_stride, guint rows, const void *packed, g
                 (int)in, accumulate ? 1.0f : 0.0f, c, (int)ldc);
 }
 
-const G4Gemm g4_gemm_f32_openblas = {
-    .name = "openblas",
-    .nr = 1,
-    .row_block = 0,
-    .element = sizeof(float),
-    .packed_size = packed_size,
-    .pack = pack,
-    .pack_t = pack_t,
-    .run = run,
-};
-
 static struct {
     pthread_mutex_t lock;
     guint active;
     int host_threads;
 } window = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-void g4_blas_enter(void)
+static void enter(void)
 {
     pthread_mutex_lock(&window.lock);
     if (window.active++ == 0) {
@@ -66,7 +55,7 @@ void g4_blas_enter(void)
     pthread_mutex_unlock(&window.lock);
 }
 
-void g4_blas_leave(void)
+static void leave(void)
 {
     pthread_mutex_lock(&window.lock);
     if (--window.active == 0)
@@ -74,21 +63,31 @@ void g4_blas_leave(void)
     pthread_mutex_unlock(&window.lock);
 }
 
-static const char *wrong_product;
+static const G4Gemm gemm_f32_openblas = {
+    .name = "openblas",
+    .nr = 1,
+    .row_block = 0,
+    .element = sizeof(float),
+    .packed_size = packed_size,
+    .pack = pack,
+    .pack_t = pack_t,
+    .run = run,
+    .enter = enter,
+    .leave = leave,
+};
+
+static const char *wrong;
 
 static void check_once(void)
 {
-    g4_blas_enter();
-    wrong_product = g4_gemm_check(&g4_gemm_f32_openblas);
-    g4_blas_leave();
+    wrong = g4_gemm_check(&gemm_f32_openblas);
 }
 
-const G4Gemm *g4_gemm_blas(const char **reason)
+const G4Gemm *g4_gemm_blas(const char **wrong_shape)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, check_once);
-    if (reason)
-        *reason = wrong_product;
-    return wrong_product ? NULL : &g4_gemm_f32_openblas;
+    *wrong_shape = wrong;
+    return wrong ? NULL : &gemm_f32_openblas;
 }

@@ -58,6 +58,7 @@ static void choose_products(G4Kernels *k, G4Precision precision)
 
 void g4_kernels_init(G4Kernels *k, guint cpu_flags, G4Precision precision)
 {
+    const char *wrong_blas = NULL;
     const char *level = g4_cpu_level_name(cpu_flags & (G4_CPU_AVX2 | G4_CPU_AVX512));
 
     *k = (G4Kernels){
@@ -77,12 +78,14 @@ void g4_kernels_init(G4Kernels *k, guint cpu_flags, G4Precision precision)
 #endif
     /* Where no kernel of ours is faster, OpenBLAS; where it is missing or wrong, C. */
     if (!k->gemm_f32)
-        k->gemm_f32 = g4_gemm_blas(NULL);
+        k->gemm_f32 = g4_gemm_blas(&wrong_blas);
     if (!k->gemm_f32)
         k->gemm_f32 = &g4_gemm_f32_c;
     choose_products(k, precision);
     if (k->linear == k->gemm_f32 && k->gemm_f32->row_block == 0)
         snprintf(k->name, sizeof k->name, "%s+%s", level, k->linear->name);
+    else if (wrong_blas)
+        snprintf(k->name, sizeof k->name, "%s (OpenBLAS not used, wrong at %s)", level, wrong_blas);
     else if (g_str_equal(k->linear->name, level))
         snprintf(k->name, sizeof k->name, "%s", level);
     else

@@ -62,7 +62,7 @@ typedef struct G4Kernels {
     const G4Gemm *embedding; /* of the patch embedding and the projection */
     const G4Gemm *attention; /* of q k^T and p v */
     guint cpu_flags;
-    char name[64]; /* e.g. "avx2", "c+openblas", "avx512 (linear avx512vnni)" */
+    char name[64]; /* e.g. "avx2", "c+openblas", "avx512 (products avx512vnni)" */
 } G4Kernels;
 
 /* Fills the table for a processor with these flags (cpu.h): the C functions first, then each level

@@ -3,6 +3,7 @@
  * From a tensor's bytes to float32.
  */
 #include "tensor.h"
+#include "bf16.h"
 
 #include <string.h>
 
@@ -52,10 +53,8 @@ const char *g4_dtype_name(G4Dtype dtype)
 
 void g4_widen_bf16(const guint16 *src, gsize n, float *dst)
 {
-    for (gsize i = 0; i < n; i++) {
-        guint32 bits = (guint32)src[i] << 16;
-        memcpy(&dst[i], &bits, sizeof bits);
-    }
+    for (gsize i = 0; i < n; i++)
+        dst[i] = f32_from_bf16(src[i]);
 }
 
 /* 1 sign, 5 exponent (bias 15), 10 fraction bits to 1, 8 (bias 127), 23. */
