@@ -6,6 +6,7 @@
 #include "model.h"
 #include "checkpoint.h"
 #include "cpu.h"
+#include "tensor.h"
 #include "workers.h"
 
 #include <math.h>
@@ -132,8 +133,8 @@ static gboolean take_vector(Loader *l, G4Scratch *scratch, const char *prefix, c
 }
 
 static gboolean take_matrix(Loader *l, G4Scratch *scratch, const char *prefix, const char *name,
-                            const G4Gemm *gemm, const float *norm, guint out, guint in, G4Linear *w,
-                            GError **error)
+                            const G4Gemm *gemm, float *const *norm, guint out, guint in,
+                            G4Linear *w, GError **error)
 {
     if (!scratch->base && !bind_matrix(l, prefix, name, out, in, error))
         return FALSE;
@@ -147,22 +148,21 @@ static gboolean take_matrix(Loader *l, G4Scratch *scratch, const char *prefix, c
     w->packed = g4_scratch_take(scratch, 1, gemm->packed_size(out, in));
     if (scratch->base) {
         g_autofree char *full = g_strconcat(prefix, name, NULL);
-        MatrixJob job = {g4_checkpoint_find(l->checkpoint, full), w, norm};
+        MatrixJob job = {g4_checkpoint_find(l->checkpoint, full), w, norm ? *norm : NULL};
         g_array_append_val(l->matrices, job);
     }
     return TRUE;
 }
 
-/* A layer's linear. `norm` is the weight of the RMSNorm ahead of it, or NULL: with 8 bits, channels
- * that it makes large are evened out between the input and the weights. */
+/* A layer's linear. `norm` is where the weight of the RMSNorm ahead of it is kept, or NULL: with 8
+ * bits, channels that it makes large are evened out between the input and the weights. */
 static gboolean take_linear(Loader *l, G4Scratch *scratch, const char *prefix, const char *module,
-                            const float *norm, guint out, guint in, G4Linear *w, GError **error)
+                            float *const *norm, guint out, guint in, G4Linear *w, GError **error)
 {
     g_autofree char *name = g_strconcat(module, ".linear.weight", NULL);
     const G4Model *m = l->model;
 
-    if (m->precision == G4_PRECISION_INT8 && strstr(module, "self_attn.o") == NULL &&
-        strstr(module, "down") == NULL)
+    if (m->precision == G4_PRECISION_INT8 && norm)
         w->in_scale = g4_scratch_take(scratch, in, sizeof(float));
     return take_matrix(l, scratch, prefix, name, m->kernels.linear, norm, out, in, w, error) &&
            (scratch->base || read_bounds(l, prefix, module, w, error));
@@ -184,13 +184,14 @@ static gboolean take_layer(Loader *l, G4Scratch *s, guint index, G4Layer *w, GEr
                        &w->post_feedforward_layernorm, error) &&
            take_vector(l, s, p, "self_attn.q_norm.weight", d, &w->q_norm, error) &&
            take_vector(l, s, p, "self_attn.k_norm.weight", d, &w->k_norm, error) &&
-           take_linear(l, s, p, "self_attn.q_proj", w->input_layernorm, Hd, D, &w->q, error) &&
-           take_linear(l, s, p, "self_attn.k_proj", w->input_layernorm, Gd, D, &w->k, error) &&
-           take_linear(l, s, p, "self_attn.v_proj", w->input_layernorm, Gd, D, &w->v, error) &&
+           take_linear(l, s, p, "self_attn.q_proj", &w->input_layernorm, Hd, D, &w->q, error) &&
+           take_linear(l, s, p, "self_attn.k_proj", &w->input_layernorm, Gd, D, &w->k, error) &&
+           take_linear(l, s, p, "self_attn.v_proj", &w->input_layernorm, Gd, D, &w->v, error) &&
            take_linear(l, s, p, "self_attn.o_proj", NULL, D, Hd, &w->o, error) &&
-           take_linear(l, s, p, "mlp.gate_proj", w->pre_feedforward_layernorm, F, D, &w->gate,
+           take_linear(l, s, p, "mlp.gate_proj", &w->pre_feedforward_layernorm, F, D, &w->gate,
                        error) &&
-           take_linear(l, s, p, "mlp.up_proj", w->pre_feedforward_layernorm, F, D, &w->up, error) &&
+           take_linear(l, s, p, "mlp.up_proj", &w->pre_feedforward_layernorm, F, D, &w->up,
+                       error) &&
            take_linear(l, s, p, "mlp.down_proj", NULL, D, F, &w->down, error);
 }
 
@@ -350,12 +351,11 @@ static int compare_names(gconstpointer a, gconstpointer b)
 static gboolean digest_tensor(GChecksum *sum, const G4Checkpoint *checkpoint, const G4Tensor *t,
                               GError **error)
 {
-    static const char *const dtypes[] = {"F32", "F16", "BF16", "U8", "I32", "other"};
     guint8 piece[DIGEST_PIECE];
     const gsize n = (gsize)MIN(t->bytes, DIGEST_PIECE);
     g_autoptr(GString) text = g_string_new(t->name);
 
-    g_string_append_printf(text, " %s [", dtypes[t->dtype]);
+    g_string_append_printf(text, " %s [", g4_dtype_name(t->dtype));
     for (guint i = 0; i < t->n_dims; i++)
         g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, i ? "," : "", t->dims[i]);
     g_string_append(text, "]\n");
