@@ -76,7 +76,7 @@ static GType format_get_type(void)
             {FORMAT_AUTO, "By the suffix of the location: .jsonl .npy .db .sqlite", "auto"},
             {FORMAT_JSONL, "JSON Lines, one object an embedding", "jsonl"},
             {FORMAT_NPY, "NumPy array, the rest of each record in LOCATION.jsonl", "npy"},
-            {FORMAT_SQLITE, "SQLite database", "sqlite"},
+            {FORMAT_SQLITE, "SQLite database (not in this version)", "sqlite"},
             {0, NULL, NULL},
         };
         g_once_init_leave(&type, g_enum_register_static("GstEmbeddingSinkFormat", values));

@@ -601,7 +601,7 @@ static void gst_gemma4_embed_class_init(GstGemma4EmbedClass *klass)
     gst_element_class_set_static_metadata(
         element_class, "Gemma 4 frame embedder", "Filter/Analyzer/Video",
         "Attaches embeddings of the frames, computed by the Gemma 4 vision encoder",
-        "The gst-gemma4 authors");
+        "gst-gemma4 developers");
 
     base_class->start = GST_DEBUG_FUNCPTR(start);
     base_class->stop = GST_DEBUG_FUNCPTR(stop);
