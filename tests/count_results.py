@@ -4,7 +4,8 @@
 
 Counts the single tests in meson's log: the TAP lines of a program that writes TAP, else the
 program. A program that crashed, timed out or failed without a failed line counts as one failure,
-and so does a skip that SKIPS-FILE does not allow here. Lists skips and failures by name.
+and so does a skip that SKIPS-FILE does not allow here. Lists skips and failures by name, the skips
+of one program and reason in one line.
 """
 import fnmatch
 import json
@@ -105,16 +106,24 @@ def main():
             tests = [json.loads(line) for line in file]
     except FileNotFoundError:
         tests = []
+    left_out, failures = {}, []
     for test in tests:
         for outcome, name, reason in results_of(test):
             if outcome == "skipped" and not any(fnmatch.fnmatchcase(name, p) for p in allowed):
                 outcome, reason = "failed", f"skipped ({reason}), which tests/skips.txt does not allow"
             count[outcome] += 1
-            if outcome != "passed":
-                print(f"{outcome}: {name}" + (f" ({reason})" if reason else ""))
+            if outcome == "skipped":
+                program, _, part = name.partition(":")
+                left_out.setdefault((program, reason), []).append(part)
+            elif outcome == "failed":
+                failures.append(name + (f" ({reason})" if reason else ""))
     if not tests:
-        print("failed: no test was run")
+        failures.append("no test was run")
         count["failed"] += 1
+    for (program, reason), parts in left_out.items():
+        print(" ".join([f"skipped: {program}", *filter(None, parts)]) + (f" ({reason})" if reason else ""))
+    for name in failures:
+        print(f"failed: {name}")
     print("{passed} passed, {failed} failed, {skipped} skipped".format(**count))
     return 1 if count["failed"] or not count["passed"] else 0
 
