@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libgemma4: the Gemma 4 vision encoder in C.
+ * libgemma4: the Gemma 4 vision encoder in C, and the text encoder of EmbeddingGemma 2 beside it.
  *
  *   G4Model *model = g4_model_open("gemma-4-E2B-it", &(G4ModelOptions){0}, &error);
  *   G4Encoder *encoder = g4_encoder_new(model, &(G4EncoderOptions){0}, &error);
  *   g4_encoder_prepare(encoder, 1920, 1080, &error);          allocates, may fail
  *   g4_encoder_load(encoder, &frame);                         resize; the frame is free again
  *   g4_encoder_encode(encoder, tokens);                       [rows, cols] floats
+ *
+ * With an EmbeddingGemma 2 checkpoint sentences, pictures and both together become one vector each,
+ * in one space:
+ *
+ *   G4TextModel *words = g4_text_model_open("embeddinggemma-2", &(G4ModelOptions){0}, &error);
+ *   G4TextEncoder *text = g4_text_encoder_new(words, &(G4TextEncoderOptions){0}, &error);
+ *   G4Part part = {.kind = G4_PART_TEXT, .text = "a red car", .length = -1};
+ *   g4_text_encoder_embed(text, g4_text_model_get_prompt(words, "query"), &part, 1, TRUE, vector,
+ *                         &error);
  *
  * A model is immutable, reference counted and shared by any number of encoders and threads.
  * An encoder is mutable and belongs to one stream: its functions may be called from any thread,
@@ -146,6 +155,92 @@ G4_API guint64 g4_encoder_get_bytes(const G4Encoder *encoder); /* memory of its 
 G4_API void g4_tokens_mean(const float *tokens, guint rows, guint cols, gboolean normalize,
                            float *out);
 
+/* ------------------------------------------------------------------------------------------
+ * Text model: the text encoder of an EmbeddingGemma 2 checkpoint
+ */
+typedef struct G4TextModel G4TextModel;
+
+/* Whether `path` (as of g4_model_open) holds a text encoder: language_model.* tensors and a
+ * tokenizer.json beside them. Reads headers alone; FALSE also where nothing can be read. Thread
+ * safe. */
+G4_API gboolean g4_text_model_exists(const char *path);
+
+/* Opens the text encoder: config.json's text_config, tokenizer.json, the task prompts of
+ * config_sentence_transformers.json (absent: no prompts) and the language_model.* tensors alone, as
+ * g4_model_open does it. The vision tower, its settings and its processor files need not be there.
+ * Immutable, counted, thread safe as G4Model is; so are its errors. `options` may be NULL. */
+G4_API G4TextModel *g4_text_model_open(const char *path, const G4ModelOptions *options,
+                                       GError **error);
+G4_API G4TextModel *g4_text_model_ref(G4TextModel *model);
+G4_API void g4_text_model_unref(G4TextModel *model);
+
+/* As for G4Model; strings live as long as the model. */
+G4_API const char *g4_text_model_get_name(const G4TextModel *model);
+G4_API const char *g4_text_model_get_digest(const G4TextModel *model);
+G4_API const char *g4_text_model_get_kernels(const G4TextModel *model);
+G4_API G4Precision g4_text_model_get_precision(const G4TextModel *model);
+G4_API guint64 g4_text_model_get_bytes(const G4TextModel *model); /* weights; not the tokenizer */
+G4_API guint g4_text_model_get_cols(const G4TextModel *model);  /* E, length of a vector */
+G4_API guint g4_text_model_get_width(const G4TextModel *model); /* D, what soft tokens must have:
+                                                                   g4_model_get_cols of the vision
+                                                                   tower beside it */
+
+/* A task prompt's text ("task: search result | query: "), by its name ("query"); NULL where the
+ * checkpoint has none of that name. */
+G4_API const char *g4_text_model_get_prompt(const G4TextModel *model, const char *name);
+/* All names, sorted, NULL-terminated; the model's. */
+G4_API const char *const *g4_text_model_get_prompt_names(const G4TextModel *model);
+
+/* ------------------------------------------------------------------------------------------
+ * Text encoder
+ */
+typedef struct G4TextEncoder G4TextEncoder; /* mutable, one caller at a time, as G4Encoder */
+
+typedef struct G4TextEncoderOptions {
+    guint threads;    /* 0: g4_default_threads() */
+    guint dimensions; /* keep the first n components (Matryoshka); 0: all */
+} G4TextEncoderOptions;
+
+/* Fails with G4_ERROR_SETTINGS on more dimensions or threads than there can be. `options` may be
+ * NULL. Holds a reference on `model`. */
+G4_API G4TextEncoder *g4_text_encoder_new(G4TextModel *model, const G4TextEncoderOptions *options,
+                                          GError **error);
+G4_API void g4_text_encoder_free(G4TextEncoder *encoder); /* NULL allowed */
+
+typedef enum {
+    G4_PART_TEXT,  /* `text`, `length` */
+    G4_PART_IMAGE, /* `tokens`, `rows`: a picture */
+    G4_PART_FRAME, /* the same: a frame of a video */
+} G4PartKind;
+
+/* Borrowed for the length of the call. */
+typedef struct G4Part {
+    G4PartKind kind;
+    const char *text;    /* UTF-8; special tokens in it are that, wherever they stand */
+    gssize length;       /* of text, bytes; -1: to its NUL */
+    const float *tokens; /* [rows, D], as g4_encoder_encode writes them */
+    guint rows;
+} G4Part;
+
+/* Tokens of one input, all parts together; the released model's stated context. */
+#define G4_TEXT_MAX_TOKENS 8192
+
+/* One vector of prompt and parts, in this order, with nothing between them: a text, a picture, a
+ * picture with its caption, the frames of a video. `prompt` is the text itself (of
+ * g4_text_model_get_prompt) or NULL; `parts` may be NULL where n_parts is 0. out: [get_cols], the
+ * mean over all tokens projected, cut to `dimensions`; with `normalize` scaled to L2 length 1,
+ * without it in the length that the mean has.
+ *
+ * Allocates where an input is longer than those before. Fails with MALFORMED on text that is not
+ * UTF-8, with SETTINGS on more than G4_TEXT_MAX_TOKENS tokens, on a part without rows, on a picture
+ * that this tokenizer has no placeholder for, and on placeholders in the text of a kind that is
+ * among the parts too; `out` is then unchanged. */
+G4_API gboolean g4_text_encoder_embed(G4TextEncoder *encoder, const char *prompt,
+                                      const G4Part *parts, guint n_parts, gboolean normalize,
+                                      float *out, GError **error);
+
+G4_API guint g4_text_encoder_get_cols(const G4TextEncoder *encoder); /* dimensions, or E */
+
 /* Cores that the affinity mask and the cgroup's CPU quota leave to this process; at least 1. */
 G4_API guint g4_default_threads(void);
 
@@ -153,6 +248,8 @@ G4_API const char *g4_version(void);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(G4Model, g4_model_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(G4Encoder, g4_encoder_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(G4TextModel, g4_text_model_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(G4TextEncoder, g4_text_encoder_free)
 
 G_END_DECLS
 
