@@ -2,6 +2,7 @@
  *
  * The plugin: what it registers.
  */
+#include "gstembeddinggate.h"
 #include "gstembeddingsink.h"
 #include "gstembeddingtensor.h"
 #include "gstgemma4embed.h"
@@ -18,6 +19,7 @@ static gboolean plugin_init(GstPlugin *plugin)
     any |= GST_ELEMENT_REGISTER(gemma4embed, plugin);
     any |= GST_ELEMENT_REGISTER(embeddingtensor, plugin);
     any |= GST_ELEMENT_REGISTER(embeddingsink, plugin);
+    any |= GST_ELEMENT_REGISTER(embeddinggate, plugin);
     return any;
 }
 

@@ -45,6 +45,17 @@ GstGemma4Embedding *producer_embedding(const gchar *id, guint rows, guint cols, 
     return embedding;
 }
 
+GstGemma4Embedding *producer_embedding_of(const gchar *id, const gfloat *data, guint cols,
+                                          guint64 frame)
+{
+    GstGemma4EmbeddingParams p = params(id, 1, cols, frame);
+    GstGemma4Embedding *embedding =
+        gst_gemma4_embedding_new(&p, gst_buffer_new_memdup(data, cols * sizeof *data));
+
+    g_assert_nonnull(embedding);
+    return embedding;
+}
+
 GstGemma4Embedding *producer_full_embedding(guint rows, guint cols, guint64 frame)
 {
     GstGemma4EmbeddingParams p = params("gemma4-joint", rows, cols, frame);
@@ -80,6 +91,15 @@ GstBuffer *producer_embedded(const gchar *id, guint rows, guint cols, guint64 fr
 
     gst_gemma4_embedding_meta_append(gst_buffer_add_gemma4_embedding_meta(buffer),
                                      producer_embedding(id, rows, cols, frame));
+    return buffer;
+}
+
+GstBuffer *producer_embedded_of(const gchar *id, const gfloat *data, guint cols, guint64 frame)
+{
+    GstBuffer *buffer = producer_buffer(frame);
+
+    gst_gemma4_embedding_meta_append(gst_buffer_add_gemma4_embedding_meta(buffer),
+                                     producer_embedding_of(id, data, cols, frame));
     return buffer;
 }
 
@@ -127,10 +147,22 @@ void producer_expect_error(GstElement *element, GQuark domain, gint code, const 
     g_assert_null(gst_bus_pop(bus));
 }
 
-/* A message left on the bus would hold the element, which holds the bus. */
-static GstBusSyncReply keep_errors(GstBus *bus, GstMessage *message, gpointer data)
+GstMessage *producer_pop_message(GstElement *element, const gchar *name)
 {
-    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR)
+    g_autoptr(GstBus) bus = gst_element_get_bus(element);
+    GstMessage *message = gst_bus_pop(bus);
+
+    if (message != NULL) {
+        g_assert_cmpint(GST_MESSAGE_TYPE(message), ==, GST_MESSAGE_ELEMENT);
+        g_assert_true(gst_message_has_name(message, name));
+    }
+    return message;
+}
+
+/* A message left on the bus would hold the element, which holds the bus. */
+static GstBusSyncReply keep_some(GstBus *bus, GstMessage *message, gpointer data)
+{
+    if (GST_MESSAGE_TYPE(message) & (GST_MESSAGE_ERROR | GST_MESSAGE_ELEMENT))
         return GST_BUS_PASS;
     gst_message_unref(message);
     return GST_BUS_DROP;
@@ -142,7 +174,7 @@ GstElement *producer_element(const gchar *factory)
     g_autoptr(GstBus) bus = gst_bus_new();
 
     g_assert_nonnull(element);
-    gst_bus_set_sync_handler(bus, keep_errors, NULL, NULL);
+    gst_bus_set_sync_handler(bus, keep_some, NULL, NULL);
     gst_element_set_bus(element, bus);
     return element;
 }
