@@ -9,15 +9,7 @@
 #include "gemma4.h"
 #include "kernels.h"
 #include "scratch.h"
-
-/* y = clamp(W clamp(x, in_min, in_max), out_min, out_max); a bound that is absent is infinite. */
-typedef struct G4Linear {
-    const G4Gemm *gemm;
-    void *packed;    /* W, [out, in]; with in_scale, W diag(1 / in_scale) */
-    float *in_scale; /* [in], or NULL: what the input is multiplied by after it was clipped */
-    guint out, in;
-    float in_min, in_max, out_min, out_max;
-} G4Linear;
+#include "weights.h"
 
 typedef struct G4Layer {
     float *input_layernorm, *post_attention_layernorm; /* [D] */
