@@ -11,6 +11,9 @@
 
 #include <glib.h>
 
+/* Bytes of a text, as given and as normalized. A model reads some thousand tokens. */
+#define G4_TOKENIZER_MAX_TEXT (16 << 20)
+
 /* Immutable after it is opened: any number of threads may encode with it at once. */
 typedef struct G4Tokenizer G4Tokenizer;
 
@@ -18,13 +21,15 @@ typedef struct G4Tokenizer G4Tokenizer;
  * because of a number in it. Errors: MISSING, UNREADABLE, MALFORMED (with the byte where it
  * happened), UNSUPPORTED (names what). Free with g4_tokenizer_free. Thread safe. */
 G4Tokenizer *g4_tokenizer_open(const char *file, GError **error);
+/* The same from a text in memory, of which nothing is kept; `name` stands for it in messages. */
+G4Tokenizer *g4_tokenizer_parse(const char *name, const char *text, gsize length, GError **error);
 void g4_tokenizer_free(G4Tokenizer *tokenizer); /* NULL allowed */
 
-/* Appends the ids of `length` bytes of UTF-8 to `ids`, an array of guint32,
- * with what the post-processor puts round them: for an EmbeddingGemma checkpoint <bos> and <eos>,
- * also for an empty text. NUL bytes inside `length` are text. Takes O(n log n) time and memory of
- * some dozen bytes for each of the text's. Bytes that are not UTF-8 are refused (MALFORMED), the
- * message says which; `ids` is then as before. Thread safe. */
+/* Appends the ids of `length` bytes of UTF-8 to `ids`, an array of guint32, with what the
+ * post-processor puts round them: for an EmbeddingGemma checkpoint <bos> and <eos>, also for an
+ * empty text. NUL bytes inside `length` are text. Takes O(n log n) time. Errors: MALFORMED (bytes
+ * that are not UTF-8; the message says which), SETTINGS (longer than G4_TOKENIZER_MAX_TEXT); `ids`
+ * is then as before. Thread safe. */
 gboolean g4_tokenizer_encode(const G4Tokenizer *tokenizer, const char *text, gsize length,
                              GArray *ids, GError **error);
 
