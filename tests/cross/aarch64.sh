@@ -86,5 +86,5 @@ rm -f "$log"
 tests=$("$meson" test -C "$build" --no-rebuild --list --suite unit 2>/dev/null | sed 's,.* / ,,')
 # Emulated, a program takes about ten times as long.
 "$meson" test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier 10 \
-    $tests golden-c || true
+    $tests golden-c golden-precision-c || true
 exec python3 "$top/tests/count_results.py" "$build" "$top/tests/skips.txt"

@@ -44,10 +44,12 @@ emulate()
     qemu-x86_64 -cpu "$cpu" "$program" "$@" >"$log" 2>&1
 }
 
-# All goldens passed, each with kernels of that name and no other.
+# goldens_at PROGRAM KERNELS: all goldens passed, each with kernels of that name and no other.
 goldens_at()
 {
-    emulate golden/test_golden && grep -q '^ok ' "$log" && ! grep -q '# SKIP' "$log" &&
+    program=$1
+    shift
+    emulate "golden/$program" && grep -q '^ok ' "$log" && ! grep -q '# SKIP' "$log" &&
         grep -q "^# kernels $1," "$log" && ! grep '^# kernels' "$log" | grep -qv "^# kernels $1,"
 }
 
@@ -80,7 +82,8 @@ processor()
         levels="$levels -$missing"
     done
     [ "$level" = c ] || levels=" +$level$levels"
-    result "$processor: goldens at $kernels" goldens_at "$kernels"
+    result "$processor: goldens at $kernels" goldens_at test_golden "$kernels"
+    result "$processor: goldens in bf16 and int8 at $level" goldens_at test_golden_precision "$level"
     result "$processor: checkkernel, +c$levels" checkkernel_with +c $levels
     result "$processor: encoder" emulate unit/test_encoder
     if [ -x "$build/tests/bench/gemma4-bench" ]; then

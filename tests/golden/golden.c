@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading goldens, capturing the encoder's stages, comparing the two.
+ * Reading goldens, capturing the encoder's stages, comparing the two; the cases.
  */
 #include "golden.h"
+#include "cpu.h"
 
 #include <math.h>
 #include <string.h>
@@ -188,4 +189,75 @@ void capture_compare(const Capture *capture, const char *what)
         golden_compare(message, stage->found, stage->expected, (gsize)stage->n_kept * stage->width,
                        stage->rms);
     }
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Directions
+ */
+double golden_distance(const float *a, const float *b, gsize n)
+{
+    const double a_length = golden_rms(a, n) * sqrt((double)n);
+    const double b_length = golden_rms(b, n) * sqrt((double)n);
+    double sum = 0.0;
+
+    for (gsize i = 0; i < n; i++) {
+        const double difference = a[i] / a_length - b[i] / b_length;
+        sum += difference * difference;
+    }
+    return 0.5 * sum;
+}
+
+void golden_compare_tokens(const char *what, const float *found, const float *expected, guint rows,
+                           guint cols, const GoldenLimits *limits)
+{
+    g_autofree float *found_mean = g_new(float, cols), *expected_mean = g_new(float, cols);
+    double worst = 0.0, frame;
+
+    for (guint i = 0; i < rows; i++) {
+        const double distance =
+            golden_distance(found + (gsize)i * cols, expected + (gsize)i * cols, cols);
+        if (!(distance <= worst))
+            worst = distance; /* a NaN, once here, stays */
+        if (isnan(worst))
+            break;
+    }
+    g4_tokens_mean(found, rows, cols, FALSE, found_mean);
+    g4_tokens_mean(expected, rows, cols, FALSE, expected_mean);
+    frame = golden_distance(found_mean, expected_mean, cols);
+    g_test_message("%s: 1 - cosine at most %.2e of %u tokens, %.2e of the frame's vector", what,
+                   worst, rows, frame);
+    if (!(worst <= limits->token && frame <= limits->frame))
+        g_test_fail_printf("%s: 1 - cosine %.3e of a token, %.3e of the frame's vector, allowed "
+                           "%.1e and %.1e",
+                           what, worst, frame, limits->token, limits->frame);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Cases
+ */
+const char *const golden_cases[] = {"square",     "aspect",          "standardize", "sharded",
+                                    "tower_only", "embeddinggemma2", "unusual",     "bounds",
+                                    NULL};
+
+char *golden_case_path(const char *name, const char *file)
+{
+    const char *data = g_getenv("G4_TEST_DATA");
+
+    g_assert_nonnull(data);
+    return g_build_filename(data, "cases", name, file, NULL);
+}
+
+gboolean golden_skip_without_level(void)
+{
+    const char *name = g_getenv("G4_CPU");
+    guint flags = 0;
+
+    if (!name)
+        return FALSE;
+    g_assert_true(g4_cpu_level_parse(name, &flags));
+    if (!(flags & ~g4_cpu_detect()))
+        return FALSE;
+    g_autofree char *missing = g_strdup_printf("this processor has no %s", name);
+    g_test_skip(missing);
+    return TRUE;
 }

@@ -75,4 +75,35 @@ void capture_probe(void *capture, const char *stage, guint first_row, guint n_ro
 /* Fails the running test for each stage that was not delivered completely, or that differs. */
 void capture_compare(const Capture *capture, const char *what);
 
+/* ------------------------------------------------------------------------------------------
+ * Soft tokens as directions, for precisions whose values are not the reference's digit for digit.
+ */
+
+/* 1 - cosine of the two, as half the squared distance of the unit vectors: exact down to zero. */
+double golden_distance(const float *a, const float *b, gsize n);
+
+/* Largest distances allowed. */
+typedef struct GoldenLimits {
+    double token; /* of a soft token */
+    double frame; /* of the frame's vector, the tokens' mean */
+} GoldenLimits;
+
+/* Compares tokens [rows, cols] and their means, prints the largest distances, and fails the running
+ * test above the limits (or at a NaN). */
+void golden_compare_tokens(const char *what, const float *found, const float *expected, guint rows,
+                           guint cols, const GoldenLimits *limits);
+
+/* ------------------------------------------------------------------------------------------
+ * The small cases, and the level of kernels that the environment's G4_CPU asks for.
+ */
+
+/* Folders under tests/data/cases; ends with NULL. */
+extern const char *const golden_cases[];
+
+/* Path of a case's file, or (NULL) of its folder; the caller's. */
+char *golden_case_path(const char *name, const char *file);
+
+/* TRUE after skipping the running test, where the processor lacks the level. */
+gboolean golden_skip_without_level(void);
+
 #endif /* GOLDEN_H */

@@ -5,7 +5,6 @@
  * is skipped where the processor lacks that level.
  */
 #include "config.h"
-#include "cpu.h"
 #include "golden.h"
 #include "rewrite.h"
 
@@ -18,9 +17,6 @@ typedef struct Run {
     char *golden; /* file */
     guint threads;
 } Run;
-
-static const char *const cases[] = {"square",     "aspect",          "standardize", "sharded",
-                                    "tower_only", "embeddinggemma2", "unusual",     "bounds"};
 
 static const char *const layer_stages[] = {
     "input_layernorm",
@@ -40,18 +36,6 @@ static const char *const layer_stages[] = {
     "mlp.down_proj",
     "post_feedforward_layernorm",
 };
-
-/* Why this processor cannot run the test, or NULL. */
-static char *missing_level(void)
-{
-    const char *name = g_getenv("G4_CPU");
-    guint flags = 0;
-
-    if (!name)
-        return NULL;
-    g_assert_true(g4_cpu_level_parse(name, &flags));
-    return flags & ~g4_cpu_detect() ? g_strdup_printf("this processor has no %s", name) : NULL;
-}
 
 static void expect_stage(Capture *capture, Golden *golden, guint frame, guint rows,
                          const char *stage)
@@ -203,25 +187,10 @@ static void check_case(const char *folder, const char *path, guint threads)
     golden_clear(&golden);
 }
 
-static char *case_path(const char *name, const char *file)
-{
-    const char *data = g_getenv("G4_TEST_DATA");
-    g_assert_nonnull(data);
-    return g_build_filename(data, "cases", name, file, NULL);
-}
-
-static gboolean skip_without_level(void)
-{
-    g_autofree char *missing = missing_level();
-    if (missing)
-        g_test_skip(missing);
-    return missing != NULL;
-}
-
 static void every_stage_is_that_of_the_reference(gconstpointer data)
 {
     const Run *run = data;
-    if (!skip_without_level())
+    if (!golden_skip_without_level())
         check_case(run->model, run->golden, run->threads);
 }
 
@@ -234,10 +203,10 @@ static char *diffusion_name(const char *name, const guint8 *data, gsize size)
 
 static void diffusion_gemma_is_read_like_gemma(void)
 {
-    if (skip_without_level())
+    if (golden_skip_without_level())
         return;
-    g_autofree char *from = case_path("square", NULL);
-    g_autofree char *golden = case_path("square", "golden.safetensors");
+    g_autofree char *from = golden_case_path("square", NULL);
+    g_autofree char *golden = golden_case_path("square", "golden.safetensors");
     g_autofree char *to = rewrite_make_folder();
 
     rewrite_checkpoint(from, to, diffusion_name, "\"model_type\": \"gemma4\"",
@@ -266,10 +235,10 @@ static char *without_infinite_bounds(const char *name, const guint8 *data, gsize
 /* The golden is that of the same checkpoint with the bounds there, and infinite. */
 static void an_absent_bound_is_no_bound(void)
 {
-    if (skip_without_level())
+    if (golden_skip_without_level())
         return;
-    g_autofree char *from = case_path("bounds", NULL);
-    g_autofree char *golden = case_path("bounds", "golden.safetensors");
+    g_autofree char *from = golden_case_path("bounds", NULL);
+    g_autofree char *golden = golden_case_path("bounds", "golden.safetensors");
     g_autofree char *to = rewrite_make_folder();
 
     n_left_out = 0;
@@ -290,12 +259,12 @@ static void run_free(gpointer data)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+    for (const char *const *name = golden_cases; *name; name++) {
         for (guint threads = 1; threads <= 3; threads++) {
             Run *run = g_new0(Run, 1);
-            g_autofree char *path = g_strdup_printf("/golden/%s/threads-%u", cases[i], threads);
-            run->model = case_path(cases[i], NULL);
-            run->golden = case_path(cases[i], "golden.safetensors");
+            g_autofree char *path = g_strdup_printf("/golden/%s/threads-%u", *name, threads);
+            run->model = golden_case_path(*name, NULL);
+            run->golden = golden_case_path(*name, "golden.safetensors");
             run->threads = threads;
             g_test_add_data_func_full(path, run, every_stage_is_that_of_the_reference, run_free);
         }
