@@ -8,6 +8,7 @@ set -eu
 
 needed='gcc libc6-dev meson ninja-build pkg-config python3
 libglib2.0-dev libjansson-dev libopenblas-dev libcairo2-dev fonts-dejavu-core
+libsqlite3-dev libsoup-3.0-dev
 libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev
 libgstrtspserver-1.0-dev gobject-introspection libgirepository1.0-dev
 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps

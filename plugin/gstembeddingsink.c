@@ -12,6 +12,11 @@
  * the end of a stream without any: a pipeline that fails before leaves it as it was. A process
  * that is killed leaves what was written so far, readable.
  *
+ * `format=sqlite` adds to a SQLite database, in at most one transaction a second; an embedding
+ * whose stream, time, region and track are there already takes that one's place. Any number of
+ * processes may write to and read from the database at the same time. Vectors that another model
+ * made are an error, unless `replace=true` lets them give way.
+ *
  * ## Example launch line
  * |[
  * gst-launch-1.0 filesrc location=film.mp4 ! decodebin ! gemma4embed model=DIR ! embeddingsink
@@ -40,6 +45,9 @@ enum {
     PROP_LOCATION,
     PROP_FORMAT,
     PROP_STREAM,
+    PROP_REPLACE,
+    PROP_MAX_ROWS,
+    PROP_MAX_AGE,
     N_PROPS,
 };
 
@@ -50,6 +58,9 @@ struct _GstEmbeddingSink {
     gchar *location;
     Format format;
     gchar *stream;
+    gboolean replace;
+    guint64 max_rows;
+    GstClockTime max_age;
     gboolean started; /* they are fixed */
 
     /* of the streaming thread, between start and stop */
@@ -76,7 +87,7 @@ static GType format_get_type(void)
             {FORMAT_AUTO, "By the suffix of the location: .jsonl .npy .db .sqlite", "auto"},
             {FORMAT_JSONL, "JSON Lines, one object an embedding", "jsonl"},
             {FORMAT_NPY, "NumPy array, the rest of each record in LOCATION.jsonl", "npy"},
-            {FORMAT_SQLITE, "SQLite database (not in this version)", "sqlite"},
+            {FORMAT_SQLITE, "SQLite database", "sqlite"},
             {0, NULL, NULL},
         };
         g_once_init_leave(&type, g_enum_register_static("GstEmbeddingSinkFormat", values));
@@ -99,7 +110,14 @@ static void fail(GstEmbeddingSink *self, const GError *error)
 static gboolean ensure_open(GstEmbeddingSink *self, GError **error)
 {
     if (self->writer == NULL)
-        self->writer = self->funcs->open(self->location, error);
+        self->writer = self->funcs->open(
+            &(GstEmbeddingSinkSettings){
+                .location = self->location,
+                .replace = self->replace,
+                .max_rows = self->max_rows,
+                .max_age = self->max_age,
+            },
+            error);
     return self->writer != NULL;
 }
 
@@ -148,7 +166,8 @@ static gboolean gst_embedding_sink_event(GstBaseSink *sink, GstEvent *event)
         ok = write_embedding(self, embedding) == GST_FLOW_OK;
     } else if (GST_EVENT_TYPE(event) == GST_EVENT_EOS && !self->failed) {
         g_autoptr(GError) error = NULL;
-        ok = ensure_open(self, &error);
+        ok = ensure_open(self, &error) &&
+             (self->funcs->flush == NULL || self->funcs->flush(self->writer, &error));
         if (!ok)
             fail(self, error);
     }
@@ -189,9 +208,7 @@ static const GstEmbeddingSinkFormatFuncs *find_format(const gchar *location, For
     case FORMAT_NPY:
         return &gst_embedding_sink_npy;
     case FORMAT_SQLITE:
-        g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-                    "%s: format=sqlite is not in this version", location);
-        return NULL;
+        return &gst_embedding_sink_sqlite;
     default:
         g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
                     "%s: the suffix tells no format, expected .jsonl, .npy, .db or .sqlite, or "
@@ -277,6 +294,15 @@ static void gst_embedding_sink_set_property(GObject *object, guint id, const GVa
         g_free(self->stream);
         self->stream = g_value_dup_string(value);
         break;
+    case PROP_REPLACE:
+        self->replace = g_value_get_boolean(value);
+        break;
+    case PROP_MAX_ROWS:
+        self->max_rows = g_value_get_uint64(value);
+        break;
+    case PROP_MAX_AGE:
+        self->max_age = g_value_get_uint64(value);
+        break;
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
     }
@@ -298,6 +324,15 @@ static void gst_embedding_sink_get_property(GObject *object, guint id, GValue *v
         break;
     case PROP_STREAM:
         g_value_set_string(value, self->stream);
+        break;
+    case PROP_REPLACE:
+        g_value_set_boolean(value, self->replace);
+        break;
+    case PROP_MAX_ROWS:
+        g_value_set_uint64(value, self->max_rows);
+        break;
+    case PROP_MAX_AGE:
+        g_value_set_uint64(value, self->max_age);
         break;
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
@@ -328,8 +363,8 @@ static void gst_embedding_sink_class_init(GstEmbeddingSinkClass *klass)
 
     properties[PROP_LOCATION] = g_param_spec_string(
         "location", "Location",
-        "File to write, replaced when the first embedding arrives. Default: none, which is an "
-        "error at start",
+        "File to write; replaced when the first embedding arrives, a database added to. Default: "
+        "none, which is an error at start",
         NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
     properties[PROP_FORMAT] = g_param_spec_enum(
         "format", "Format",
@@ -341,6 +376,20 @@ static void gst_embedding_sink_class_init(GstEmbeddingSinkClass *klass)
         "stream", "Stream",
         "Name of the stream in each record. Default: none, the stream-id that comes from upstream",
         NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+    properties[PROP_REPLACE] = g_param_spec_boolean(
+        "replace", "Replace",
+        "sqlite: the first embedding deletes the vectors of another model. Default: false, they "
+        "are an error",
+        FALSE, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+    properties[PROP_MAX_ROWS] = g_param_spec_uint64(
+        "max-rows", "Max rows",
+        "sqlite: the oldest embeddings beyond so many are deleted. Default: 0, none are", 0,
+        G_MAXINT64, 0, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+    properties[PROP_MAX_AGE] = g_param_spec_uint64(
+        "max-age", "Max age",
+        "sqlite: nanoseconds; embeddings that are so much older than the newest of their stream "
+        "are deleted, by UTC where it is known, else by PTS. Default: 0, none are",
+        0, G_MAXINT64, 0, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
     g_object_class_install_properties(object_class, N_PROPS, properties);
     gst_type_mark_as_plugin_api(FORMAT_TYPE, 0);
 
@@ -348,7 +397,7 @@ static void gst_embedding_sink_class_init(GstEmbeddingSinkClass *klass)
     gst_element_class_add_static_pad_template(element_class, &sink_template);
     gst_element_class_set_static_metadata(
         element_class, "Embedding file sink", "Sink/Metadata/File",
-        "Writes the embeddings that buffers carry to a JSON Lines or NumPy file",
+        "Writes the embeddings that buffers carry to a JSON Lines, NumPy or SQLite file",
         "gst-gemma4 developers");
 
     sink_class->render = GST_DEBUG_FUNCPTR(gst_embedding_sink_render);

@@ -22,13 +22,13 @@ static gboolean jsonl_close(GstEmbeddingSinkWriter *writer, GError **error)
     return ok;
 }
 
-static GstEmbeddingSinkWriter *jsonl_open(const gchar *location, GError **error)
+static GstEmbeddingSinkWriter *jsonl_open(const GstEmbeddingSinkSettings *settings, GError **error)
 {
     JsonlWriter *self = g_new0(JsonlWriter, 1);
 
     self->file = (GstEmbeddingSinkFile)GST_EMBEDDING_SINK_FILE_INIT;
     self->line = g_string_new(NULL);
-    if (!gst_embedding_sink_file_create(&self->file, location, "", 0, error)) {
+    if (!gst_embedding_sink_file_create(&self->file, settings->location, "", 0, error)) {
         jsonl_close((GstEmbeddingSinkWriter *)self, NULL);
         return NULL;
     }

@@ -76,16 +76,17 @@ static gboolean npy_close(GstEmbeddingSinkWriter *writer, GError **error)
     return ok;
 }
 
-static GstEmbeddingSinkWriter *npy_open(const gchar *location, GError **error)
+static GstEmbeddingSinkWriter *npy_open(const GstEmbeddingSinkSettings *settings, GError **error)
 {
     NpyWriter *self = g_new0(NpyWriter, 1);
-    g_autofree gchar *lines = lines_location(location);
+    g_autofree gchar *lines = lines_location(settings->location);
     gchar header[HEADER_SIZE];
 
     self->vectors = self->lines = (GstEmbeddingSinkFile)GST_EMBEDDING_SINK_FILE_INIT;
     self->line = g_string_new(NULL);
     fill_header(self, header);
-    if (!gst_embedding_sink_file_create(&self->vectors, location, header, sizeof header, error) ||
+    if (!gst_embedding_sink_file_create(&self->vectors, settings->location, header, sizeof header,
+                                        error) ||
         !gst_embedding_sink_file_create(&self->lines, lines, "", 0, error)) {
         npy_close((GstEmbeddingSinkWriter *)self, NULL);
         return NULL;

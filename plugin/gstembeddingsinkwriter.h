@@ -15,6 +15,15 @@ G_BEGIN_DECLS
 
 typedef struct GstEmbeddingSinkWriter GstEmbeddingSinkWriter;
 
+/* What the element's properties ask for. Only a format that keeps what is in the file heeds more
+ * than the location. */
+typedef struct {
+    const gchar *location;
+    gboolean replace;     /* vectors of another model give way, instead of being an error */
+    guint64 max_rows;     /* the oldest beyond so many are deleted; 0: none are */
+    GstClockTime max_age; /* what is so much older than the newest is deleted; 0: nothing is */
+} GstEmbeddingSinkSettings;
+
 typedef struct {
     /* Can `location` be written? Called when the element starts; leaves no trace, so that a
      * pipeline that fails to start does not cost an existing file. */
@@ -22,11 +31,15 @@ typedef struct {
 
     /* Called for the first embedding, or at the end of a stream without any. NULL and `error` on
      * failure. The file is valid from here on, whenever the process is killed. */
-    GstEmbeddingSinkWriter *(*open)(const gchar *location, GError **error);
+    GstEmbeddingSinkWriter *(*open)(const GstEmbeddingSinkSettings *settings, GError **error);
 
     /* Takes one embedding, whole or not at all. `stream` may be NULL. */
     gboolean (*write)(GstEmbeddingSinkWriter *writer, const GstGemma4Embedding *embedding,
                       const gchar *stream, GError **error);
+
+    /* Called at the end of the stream: what write() put off goes to the file. NULL where it puts
+     * nothing off. */
+    gboolean (*flush)(GstEmbeddingSinkWriter *writer, GError **error);
 
     /* Frees the writer, even when it fails. */
     gboolean (*close)(GstEmbeddingSinkWriter *writer, GError **error);
@@ -34,6 +47,7 @@ typedef struct {
 
 extern const GstEmbeddingSinkFormatFuncs gst_embedding_sink_jsonl;
 extern const GstEmbeddingSinkFormatFuncs gst_embedding_sink_npy;
+extern const GstEmbeddingSinkFormatFuncs gst_embedding_sink_sqlite;
 
 G_END_DECLS
 

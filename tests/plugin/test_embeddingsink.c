@@ -404,7 +404,6 @@ static void bad_locations_fail_at_start(void)
     g_autofree gchar *below_file = g_build_filename(folder, "file.npy", "out.npy", NULL);
     g_autofree gchar *file = g_build_filename(folder, "file.npy", NULL);
     g_autofree gchar *suffix = g_build_filename(folder, "out.csv", NULL);
-    g_autofree gchar *database = g_build_filename(folder, "out.db", NULL);
     g_autofree gchar *device = g_build_filename(folder, "null.npy", NULL);
     g_autofree gchar *is_folder = g_build_filename(folder, "folder.jsonl", NULL);
 
@@ -416,7 +415,6 @@ static void bad_locations_fail_at_start(void)
     expect_start_fails(missing, GST_RESOURCE_ERROR_NOT_FOUND, folder);
     expect_start_fails(below_file, GST_RESOURCE_ERROR_NOT_FOUND, file);
     expect_start_fails(suffix, GST_RESOURCE_ERROR_SETTINGS, suffix);
-    expect_start_fails(database, GST_RESOURCE_ERROR_SETTINGS, database);
     expect_start_fails(device, GST_RESOURCE_ERROR_SETTINGS, device);
     expect_start_fails(is_folder, GST_RESOURCE_ERROR_OPEN_WRITE, is_folder);
     g_rmdir(is_folder);
