@@ -7,8 +7,14 @@
  * happens on rows that stay in its cache. So there is one barrier a layer: attention in layer l may
  * start when everybody's keys of layer l are packed. Keys and values are kept twice, by the parity
  * of the layer, so that nobody packs over what another still reads.
+ *
+ * What a frame needs on its way is in a block of memory that the encoder has for its turn alone
+ * (arena.h); the number of workers is that of the turn (workers.h) and does not change the result:
+ * where a product's sums depend on how many rows it is given, the rows are dealt out in as many
+ * parts as the encoder has threads, whoever computes them.
  */
 #include "encoder.h"
+#include "arena.h"
 #include "attention.h"
 #include "bf16.h"
 #include "model.h"
@@ -50,6 +56,7 @@ typedef struct Lane {
 
 struct G4Encoder {
     G4Model *model;
+    G4Crew *crew;
     guint threads;
     gboolean square;
     guint image_size, max_soft_tokens;
@@ -61,18 +68,24 @@ struct G4Encoder {
     guint n_tokens; /* T */
     G4Resizer *resizer;
 
-    G4Scratch memory; /* holds all that follows */
-    guint8 *pixels;   /* [target_height, target_width, 3] */
-    float *x;         /* [N, D], the residual stream */
-    void *q;          /* [N, H d], rotated, times log2(e), as the attention product reads it */
-    G4KeyValues key_values[2];
+    G4Scratch own;        /* holds what stays from frame to frame */
+    guint8 *pixels;       /* [target_height, target_width, 3] */
     float *cosine, *sine; /* [max(grid_width, grid_height), d / 4] */
+
+    gsize block_bytes; /* reserved in the arena for what follows; 0: nothing */
+    guint64 layout;    /* of it */
+    float *x;          /* [N, D], the residual stream */
+    void *q;           /* [N, H d], rotated, times log2(e), as the attention product reads it */
+    G4KeyValues key_values[2];
     guint row_block, ffn_columns;
     gsize x_stride, heads_stride, a_stride, kv_stride, gate_stride, product_stride, out_stride;
     gsize loaded_stride;                   /* of clipped floats */
     gsize q_bytes;                         /* from one row of q to the next */
     gsize loaded_bytes, loaded_down_bytes; /* room for a loaded row */
-    Lane *lanes;                           /* [threads] */
+    Lane *lanes;                           /* [threads], of which a turn uses `workers` */
+    guint workers;                         /* of the last turn */
+    G4Turn turn;                           /* what a frame is for the others */
+    gboolean stop[2];                      /* by the parity of the barrier: cancelled before it */
 
     float patch_values[256]; /* 2 (v / 255 - 0.5) */
     float *tokens;           /* the caller's, while encoding */
@@ -443,11 +456,7 @@ static void pool_and_project(const Block *b)
     lap(b->lane, G4_STAGE_PROJECT);
 }
 
-/* The row blocks, of about equal size, of rows begin .. end - 1, one after the other as b. */
-#define FOR_EACH_BLOCK(b, encoder, own_lane, begin, end)                                           \
-    for (Block b = next_block(encoder, own_lane, begin, end, begin); b.rows > 0;                   \
-         b = next_block(encoder, own_lane, begin, end, b.first + b.rows))
-
+/* The next of the row blocks, of about equal size, of rows first .. last - 1. */
 static Block next_block(G4Encoder *e, Lane *lane, guint first, guint last, guint at)
 {
     const guint blocks = (last - first + e->row_block - 1) / e->row_block;
@@ -460,69 +469,119 @@ static Block next_block(G4Encoder *e, Lane *lane, guint first, guint last, guint
     return (Block){.e = e, .lane = lane, .first = at, .rows = rows};
 }
 
-static void wait_for_others(Lane *lane)
+/* Into how many parts the rows are split. */
+static guint n_parts(const G4Encoder *e, guint n_workers)
 {
-    g4_workers_barrier();
+    return e->model->kernels.linear->row_block ? n_workers : e->threads;
+}
+
+/* Takes the worker's rows through step, block by block. */
+static void for_each_block(G4Encoder *e, guint worker, guint n_workers,
+                           void (*step)(const Block *b, guint layer), guint layer)
+{
+    const guint parts = n_parts(e, n_workers);
+
+    for (guint part = worker; part < parts; part += n_workers) {
+        guint first, last;
+        g4_workers_split(e->n, ROW_UNIT, part, parts, &first, &last);
+        for (Block b = next_block(e, &e->lanes[worker], first, last, first); b.rows > 0;
+             b = next_block(e, &e->lanes[worker], first, last, b.first + b.rows))
+            step(&b, layer);
+    }
+}
+
+static void first_step(const Block *b, guint layer)
+{
+    embed(b);
+    queries_keys_values(b, layer);
+}
+
+static void layer_step(const Block *b, guint layer)
+{
+    attention_block(b, layer);
+    feed_forward_block(b, layer);
+    if (layer + 1 < b->e->model->config.layers)
+        queries_keys_values(b, layer + 1);
+}
+
+/* FALSE when the frame was cancelled: for all workers alike, by what worker 0 saw before. The flag
+ * of this barrier is not written again before everybody has come to the next one. */
+static gboolean wait_for_others(G4Encoder *e, guint worker, guint barrier)
+{
+    Lane *lane = &e->lanes[worker];
+    gboolean *stop = &e->stop[barrier % 2];
+
+    if (worker == 0)
+        *stop = g4_crew_is_cancelled(e->crew);
+    g4_crew_barrier(e->crew);
     lap(lane, G4_STAGE_WAIT);
+    return !*stop;
 }
 
 static void encode_task(void *data, guint worker, guint n_workers)
 {
     G4Encoder *e = data;
     Lane *lane = &e->lanes[worker];
-    const guint layers = e->model->config.layers;
-    guint first, last, first_token, last_token;
+    const guint layers = e->model->config.layers, parts = n_parts(e, n_workers);
 
-    g4_workers_split(e->n, ROW_UNIT, worker, n_workers, &first, &last);
-    g4_workers_split(e->n_tokens, 1, worker, n_workers, &first_token, &last_token);
     memset(lane->seconds, 0, sizeof lane->seconds);
     lane->lap = now();
 
-    FOR_EACH_BLOCK(b, e, lane, first, last)
-    {
-        embed(&b);
-        queries_keys_values(&b, 0);
-    }
-    wait_for_others(lane);
+    for_each_block(e, worker, n_workers, first_step, 0);
+    if (!wait_for_others(e, worker, 0))
+        return;
     for (guint l = 0; l < layers; l++) {
-        FOR_EACH_BLOCK(b, e, lane, first, last)
-        {
-            attention_block(&b, l);
-            feed_forward_block(&b, l);
-            if (l + 1 < layers)
-                queries_keys_values(&b, l + 1);
-        }
-        wait_for_others(lane);
+        for_each_block(e, worker, n_workers, layer_step, l);
+        if (!wait_for_others(e, worker, l + 1))
+            return;
     }
-    for (guint t = first_token; t < last_token; t += TOKEN_BLOCK) {
-        const Block b = {e, lane, t, MIN(last_token - t, TOKEN_BLOCK)};
-        pool_and_project(&b);
+    for (guint part = worker; part < parts; part += n_workers) {
+        guint first, last;
+        g4_workers_split(e->n_tokens, 1, part, parts, &first, &last);
+        for (guint t = first; t < last; t += TOKEN_BLOCK) {
+            const Block b = {e, lane, t, MIN(last - t, TOKEN_BLOCK)};
+            pool_and_project(&b);
+        }
     }
 }
 
-void g4_encoder_encode(G4Encoder *e, float *tokens)
+static void carve(G4Encoder *e, guint workers, G4Scratch *s);
+
+gboolean g4_encoder_encode(G4Encoder *e, float *tokens)
 {
     const G4Gemm *attention = e->model->kernels.attention;
 
     g_assert(e->width > 0);
+    const guint workers = g4_crew_acquire(e->crew, &e->turn);
+    if (workers == 0)
+        return FALSE;
+    G4Block *block = g4_arena_take(e->block_bytes, e->layout);
+    carve(e, workers, &block->scratch);
+    e->workers = workers;
     e->tokens = tokens;
-    g4_workers_acquire();
     /* Wherever any product is the host's library's, attention's is. */
     if (attention->enter)
         attention->enter();
-    g4_workers_run(e->threads, encode_task, e);
+    g4_crew_run(e->crew, encode_task, e);
     if (attention->leave)
         attention->leave();
-    g4_workers_release();
     e->tokens = NULL;
+    g4_arena_give(block);
+    g4_crew_release(e->crew);
+    return !e->stop[e->model->config.layers % 2];
+}
+
+void g4_encoder_set_cancelled(G4Encoder *e, gboolean cancelled)
+{
+    g4_crew_cancel(e->crew, cancelled);
 }
 
 void g4_encoder_load(G4Encoder *e, const G4Frame *frame)
 {
     g_assert(frame->width == e->width && frame->height == e->height);
-    g4_workers_acquire();
-    g4_resizer_run(e->resizer, frame, e->pixels);
-    g4_workers_release();
+    g4_crew_borrow(e->crew);
+    g4_resizer_run(e->resizer, e->crew, frame, e->pixels);
+    g4_crew_release(e->crew);
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -561,16 +620,13 @@ G4Encoder *g4_encoder_new(G4Model *model, const G4EncoderOptions *options, GErro
         return NULL;
     }
     const guint threads = o.threads ? o.threads : g4_default_threads();
-    if (threads > 1024) {
-        g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS, "threads %u: expected at most 1024",
-                    threads);
-        return NULL;
-    }
-    if (!g4_workers_reserve(threads, error))
+    G4Crew *crew = g4_crew_new(threads, o.background, error);
+    if (!crew)
         return NULL;
 
     G4Encoder *e = g_new0(G4Encoder, 1);
     e->model = g4_model_ref(model);
+    e->crew = crew;
     e->threads = threads;
     e->square = square;
     e->image_size = image_size;
@@ -585,7 +641,10 @@ static void unprepare(G4Encoder *e)
 {
     e->width = e->height = 0;
     g_clear_pointer(&e->resizer, g4_resizer_free);
-    g4_scratch_clear(&e->memory);
+    g4_scratch_clear(&e->own);
+    if (e->block_bytes > 0)
+        g4_arena_unreserve(e->block_bytes);
+    e->block_bytes = 0;
 }
 
 void g4_encoder_free(G4Encoder *e)
@@ -593,7 +652,7 @@ void g4_encoder_free(G4Encoder *e)
     if (!e)
         return;
     unprepare(e);
-    g4_workers_unreserve();
+    g4_crew_free(e->crew);
     g4_model_unref(e->model);
     g_free(e->lanes);
     g_free(e);
@@ -622,29 +681,6 @@ static void carve_lane(const G4Encoder *e, Lane *lane, G4Scratch *s)
     lane->product = g4_scratch_take(s, rows * e->product_stride, sizeof(float));
     lane->out = g4_scratch_take(s, rows * e->out_stride, sizeof(float));
     g4_attention_carve(&lane->attention, e->model->kernels.attention, e->model->config.head_dim, s);
-}
-
-static void carve(G4Encoder *e, G4Scratch *s)
-{
-    const G4Config *c = &e->model->config;
-    const guint positions = MAX(e->grid_width, e->grid_height), pairs = c->head_dim / 4;
-
-    e->pixels = g4_scratch_take(s, (gsize)e->target_width * e->target_height, 3);
-    e->x = g4_scratch_take(s, e->n * e->x_stride, sizeof(float));
-    e->q = g4_scratch_take(s, e->n, e->q_bytes);
-    for (int parity = 0; parity < 2; parity++) {
-        e->key_values[parity] = (G4KeyValues){
-            .kernels = &e->model->kernels,
-            .n = e->n,
-            .kv_heads = c->kv_heads,
-            .head_dim = c->head_dim,
-        };
-        g4_key_values_carve(&e->key_values[parity], s);
-    }
-    e->cosine = g4_scratch_take(s, (gsize)positions * pairs, sizeof(float));
-    e->sine = g4_scratch_take(s, (gsize)positions * pairs, sizeof(float));
-    for (guint i = 0; i < e->threads; i++)
-        carve_lane(e, &e->lanes[i], s);
 }
 
 /* Bytes of a row of `width` values as `gemm` reads it, or clipped. */
@@ -680,6 +716,96 @@ static void choose_blocks(G4Encoder *e)
         MAX(loaded_row(k->linear, e->ffn_columns), e->loaded_stride * sizeof(float));
 }
 
+static void carve_own(G4Encoder *e, G4Scratch *s)
+{
+    const guint positions = MAX(e->grid_width, e->grid_height);
+    const guint pairs = e->model->config.head_dim / 4;
+
+    e->pixels = g4_scratch_take(s, (gsize)e->target_width * e->target_height, 3);
+    e->cosine = g4_scratch_take(s, (gsize)positions * pairs, sizeof(float));
+    e->sine = g4_scratch_take(s, (gsize)positions * pairs, sizeof(float));
+}
+
+static void carve(G4Encoder *e, guint workers, G4Scratch *s)
+{
+    const G4Config *c = &e->model->config;
+
+    e->x = g4_scratch_take(s, e->n * e->x_stride, sizeof(float));
+    e->q = g4_scratch_take(s, e->n, e->q_bytes);
+    for (int parity = 0; parity < 2; parity++) {
+        e->key_values[parity] = (G4KeyValues){
+            .kernels = &e->model->kernels,
+            .n = e->n,
+            .kv_heads = c->kv_heads,
+            .head_dim = c->head_dim,
+        };
+        g4_key_values_carve(&e->key_values[parity], s);
+    }
+    for (guint i = 0; i < workers; i++)
+        carve_lane(e, &e->lanes[i], s);
+}
+
+/* A number for all that decides where what lies in the block, and in which form. */
+static guint64 layout_of(const G4Encoder *e)
+{
+    const G4Config *c = &e->model->config;
+    const G4Kernels *k = &e->model->kernels;
+    const guint64 facts[] = {
+        e->n,
+        e->row_block,
+        e->x_stride,
+        e->q_bytes,
+        e->heads_stride,
+        e->a_stride,
+        e->kv_stride,
+        e->gate_stride,
+        e->loaded_bytes,
+        e->product_stride,
+        c->kv_heads,
+        c->head_dim,
+        e->out_stride,
+        e->loaded_stride,
+        e->loaded_down_bytes,
+        c->hidden,
+        (gsize)k->attention,
+        (gsize)k->linear,
+        (gsize)k->embedding,
+    };
+    guint64 hash = G_GUINT64_CONSTANT(14695981039346656037); /* FNV-1a, by words */
+
+    for (gsize i = 0; i < G_N_ELEMENTS(facts); i++)
+        hash = (hash ^ facts[i]) * G_GUINT64_CONSTANT(1099511628211);
+    return hash | 1;
+}
+
+static gboolean reserve_memory(G4Encoder *e, GError **error)
+{
+    G4Scratch own = {0}, block = {0};
+    double flops[G4_N_STAGES];
+
+    choose_blocks(e);
+    carve_own(e, &own);
+    if (!g4_scratch_init(&e->own, own.used, "activations", error))
+        return FALSE;
+    carve_own(e, &e->own);
+    g4_rope_table(e->cosine, e->sine, MAX(e->grid_width, e->grid_height), e->model->config.head_dim,
+                  e->model->config.rope_theta);
+
+    carve(e, e->threads, &block);
+    if (!g4_arena_reserve(block.used, error))
+        return FALSE;
+    e->block_bytes = block.used;
+    e->layout = layout_of(e);
+
+    e->turn = (G4Turn){.rows = e->n, .unit = ROW_UNIT};
+    if (!e->model->kernels.linear->row_block)
+        e->turn.unit = (e->n + e->threads - 1) / e->threads;
+    g4_encoder_get_stage_flops(e, flops);
+    for (int i = 0; i < G4_N_STAGES; i++)
+        e->turn.work += flops[i];
+    return TRUE;
+}
+
 static gboolean choose_size(G4Encoder *e, guint width, guint height, GError **error)
 {
     const G4Config *c = &e->model->config;
@@ -707,13 +833,10 @@ static gboolean choose_size(G4Encoder *e, guint width, guint height, GError **er
 
 gboolean g4_encoder_prepare(G4Encoder *e, guint width, guint height, GError **error)
 {
-    const G4Config *c = &e->model->config;
-    G4Scratch count = {0};
-
     if (e->width == width && e->height == height && width > 0)
         return TRUE;
     const guint old_target_width = e->target_width, old_target_height = e->target_height;
-    const gboolean had_memory = e->memory.base != NULL;
+    const gboolean had_memory = e->block_bytes > 0;
     g_clear_pointer(&e->resizer, g4_resizer_free);
     e->width = e->height = 0;
     if (!choose_size(e, width, height, error)) {
@@ -723,14 +846,9 @@ gboolean g4_encoder_prepare(G4Encoder *e, guint width, guint height, GError **er
     /* Sources of several sizes often have one target: then only the resampling changes. */
     if (!had_memory || e->target_width != old_target_width ||
         e->target_height != old_target_height) {
-        g4_scratch_clear(&e->memory);
-        choose_blocks(e);
-        carve(e, &count);
-        if (!g4_scratch_init(&e->memory, count.used, "activations", error))
+        unprepare(e);
+        if (!reserve_memory(e, error))
             return FALSE;
-        carve(e, &e->memory);
-        g4_rope_table(e->cosine, e->sine, MAX(e->grid_width, e->grid_height), c->head_dim,
-                      c->rope_theta);
     }
     e->resizer = g4_resizer_new(width, height, e->target_width, e->target_height,
                                 e->model->kernels.cpu_flags, e->threads, error);
@@ -767,15 +885,15 @@ guint g4_encoder_get_cols(const G4Encoder *e)
 
 guint64 g4_encoder_get_bytes(const G4Encoder *e)
 {
-    return e->memory.size + (e->resizer ? g4_resizer_get_bytes(e->resizer) : 0);
+    return e->own.size + e->block_bytes + (e->resizer ? g4_resizer_get_bytes(e->resizer) : 0);
 }
 
 void g4_encoder_get_stage_seconds(const G4Encoder *e, double seconds[G4_N_STAGES])
 {
     for (int s = 0; s < G4_N_STAGES; s++) {
         seconds[s] = 0.0;
-        for (guint i = 0; i < e->threads; i++)
-            seconds[s] += e->lanes[i].seconds[s] / e->threads;
+        for (guint i = 0; i < e->workers; i++)
+            seconds[s] += e->lanes[i].seconds[s] / e->workers;
     }
 }
 

@@ -106,6 +106,8 @@ typedef struct G4EncoderOptions {
     guint max_soft_tokens; /* aspect: budget, any number from 1; 0: the video block's, without
                               one the image block's */
     guint threads;         /* 0: g4_default_threads() */
+    gboolean background;   /* on worker threads of nice 10 that never spin; the calling thread is
+                              the caller's to treat so, see g4_background_thread() */
 } G4EncoderOptions;
 
 /* Fails with G4_ERROR_SETTINGS on options that the checkpoint cannot meet (an image_size that is
@@ -142,13 +144,22 @@ G4_API const guint8 *g4_encoder_get_pixels(const G4Encoder *encoder);
 G4_API void g4_encoder_get_target(const G4Encoder *encoder, guint *width, guint *height);
 
 /* Runs the network on the loaded pixels and writes rows x cols floats, row-major: the soft tokens
- * (the projection's output; without a projection the pooled features). Allocates nothing, cannot
- * fail. */
-G4_API void g4_encoder_encode(G4Encoder *encoder, float *tokens);
+ * (the projection's output; without a projection the pooled features). Waits for the encoder's
+ * turn: all encoders of the process share their worker threads, the least served goes first, and
+ * no more threads are busy than the largest `threads` among them. Allocates nothing. FALSE when it
+ * was cancelled, `tokens` are then undefined; there is no other failure. */
+G4_API gboolean g4_encoder_encode(G4Encoder *encoder, float *tokens);
+
+/* While TRUE, encode gives up: at once where it waits for its turn, within a layer where it has
+ * begun. For a stream that is to stop or to flush. Thread safe: while another thread is in encode.
+ */
+G4_API void g4_encoder_set_cancelled(G4Encoder *encoder, gboolean cancelled);
 
 G4_API guint g4_encoder_get_rows(const G4Encoder *encoder); /* T, soft tokens of a frame */
 G4_API guint g4_encoder_get_cols(const G4Encoder *encoder);
-G4_API guint64 g4_encoder_get_bytes(const G4Encoder *encoder); /* memory of its activations */
+/* Memory of its activations: its own, and what it borrows during its turn from a stock that all
+ * encoders share. */
+G4_API guint64 g4_encoder_get_bytes(const G4Encoder *encoder);
 
 /* Mean over the rows, in double, into out[cols]; with `normalize` scaled to L2 length 1
  * (divided by max(length, 1e-12)). */
@@ -180,10 +191,10 @@ G4_API const char *g4_text_model_get_digest(const G4TextModel *model);
 G4_API const char *g4_text_model_get_kernels(const G4TextModel *model);
 G4_API G4Precision g4_text_model_get_precision(const G4TextModel *model);
 G4_API guint64 g4_text_model_get_bytes(const G4TextModel *model); /* weights; not the tokenizer */
-G4_API guint g4_text_model_get_cols(const G4TextModel *model);  /* E, length of a vector */
-G4_API guint g4_text_model_get_width(const G4TextModel *model); /* D, what soft tokens must have:
-                                                                   g4_model_get_cols of the vision
-                                                                   tower beside it */
+G4_API guint g4_text_model_get_cols(const G4TextModel *model);    /* E, length of a vector */
+G4_API guint g4_text_model_get_width(const G4TextModel *model);   /* D, what soft tokens must have:
+                                                                     g4_model_get_cols of the vision
+                                                                     tower beside it */
 
 /* A task prompt's text ("task: search result | query: "), by its name ("query"); NULL where the
  * checkpoint has none of that name. */
@@ -243,6 +254,9 @@ G4_API guint g4_text_encoder_get_cols(const G4TextEncoder *encoder); /* dimensio
 
 /* Cores that the affinity mask and the cgroup's CPU quota leave to this process; at least 1. */
 G4_API guint g4_default_threads(void);
+
+/* Puts the calling thread at nice 10, for good: for a thread that uses a background encoder. */
+G4_API void g4_background_thread(void);
 
 G4_API const char *g4_version(void);
 

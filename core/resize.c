@@ -409,11 +409,11 @@ static void resize_band(void *data, guint worker, guint n_workers)
     }
 }
 
-void g4_resizer_run(G4Resizer *resizer, const G4Frame *frame, guint8 *dst)
+void g4_resizer_run(G4Resizer *resizer, G4Crew *crew, const G4Frame *frame, guint8 *dst)
 {
     resizer->frame = frame;
     resizer->dst = dst;
-    g4_workers_run(resizer->threads, resize_band, resizer);
+    g4_crew_run(crew, resize_band, resizer);
     resizer->frame = NULL;
     resizer->dst = NULL;
 }

@@ -11,6 +11,7 @@
 #include <glib.h>
 
 #include "gemma4.h"
+#include "workers.h"
 
 /* ------------------------------------------------------------------------------------------
  * The resizer: one picture size to another
@@ -30,10 +31,9 @@ guint64 g4_resizer_get_bytes(const G4Resizer *resizer);
 
 /* Resizes `frame`, which has the source's size, into `dst`: RGB, dst_width * 3 bytes a row, packed.
  * Reads exactly width pixels of each row of the frame, whatever its stride and alignment. A fourth
- * byte is dropped (RGBX) or composited on white first (RGBA). Runs the worker threads itself: the
- * caller stands between g4_workers_acquire and g4_workers_release and has reserved `threads`.
- * Allocates nothing; one call at a time on one resizer. */
-void g4_resizer_run(G4Resizer *resizer, const G4Frame *frame, guint8 *dst);
+ * byte is dropped (RGBX) or composited on white first (RGBA). Runs on the workers that `crew` has
+ * acquired or borrowed, at most `threads`. Allocates nothing; one call at a time on one resizer. */
+void g4_resizer_run(G4Resizer *resizer, G4Crew *crew, const G4Frame *frame, guint8 *dst);
 
 /* ------------------------------------------------------------------------------------------
  * Weights of one pass

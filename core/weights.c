@@ -258,12 +258,13 @@ gboolean g4_loader_read(G4Loader *l, GError **error)
                                     error))
             return FALSE;
     }
-    if (!g4_workers_reserve(threads, error))
+    G4Crew *crew = g4_crew_new(threads, FALSE, error);
+    if (!crew)
         return FALSE;
-    g4_workers_acquire();
-    g4_workers_run(threads, pack_task, l);
-    g4_workers_release();
-    g4_workers_unreserve();
+    g4_crew_acquire(crew, &(G4Turn){0});
+    g4_crew_run(crew, pack_task, l);
+    g4_crew_release(crew);
+    g4_crew_free(crew);
     if (l->error)
         g_propagate_error(error, g_steal_pointer(&l->error));
     else

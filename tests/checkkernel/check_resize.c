@@ -215,6 +215,7 @@ static void check_rgb_from(Check *c, const char *name, g4_rgb_from_fn fn, g4_rgb
 }
 
 typedef struct Whole {
+    G4Crew *crew;
     G4Resizer *resizer;
     G4Frame frame;
     guint8 *dst;
@@ -224,9 +225,9 @@ static void run_whole(void *data)
 {
     const Whole *w = data;
 
-    g4_workers_acquire();
-    g4_resizer_run(w->resizer, &w->frame, w->dst);
-    g4_workers_release();
+    g4_crew_borrow(w->crew);
+    g4_resizer_run(w->resizer, w->crew, &w->frame, w->dst);
+    g4_crew_release(w->crew);
 }
 
 static void run_resizer(Check *c, Whole *w, guint dst_width, guint dst_height, guint flags,
@@ -236,11 +237,12 @@ static void run_resizer(Check *c, Whole *w, guint dst_width, guint dst_height, g
 
     w->resizer = g4_resizer_new(w->frame.width, w->frame.height, dst_width, dst_height, flags,
                                 threads, &error);
-    if (w->resizer == NULL) {
+    w->crew = w->resizer ? g4_crew_new(threads, FALSE, &error) : NULL;
+    if (w->crew)
+        run_whole(w);
+    else
         check_fail(c, "%s", error->message);
-        return;
-    }
-    run_whole(w);
+    g4_crew_free(w->crew);
     g4_resizer_free(w->resizer);
 }
 
@@ -254,13 +256,10 @@ static void check_resizer(Check *c, const G4ResizeKernels *k)
         {3840, 2160, 768, 768},
         {640, 360, 768, 768},
     };
-    g_autoptr(GError) error = NULL;
 
     if (!check_kernel(c, "resizer", k->horizontal))
         return;
-    if (!g4_workers_reserve(4, &error))
-        check_fail(c, "%s", error->message);
-    for (guint s = 0; s < 120 && error == NULL; s++) {
+    for (guint s = 0; s < 120; s++) {
         guint width = check_range(c, 1, 90), height = check_range(c, 1, 90);
         guint dst_width = s % 5 == 0 ? width : check_range(c, 1, 90);
         guint dst_height = s % 7 == 0 ? height : check_range(c, 1, 90);
@@ -285,7 +284,7 @@ static void check_resizer(Check *c, const G4ResizeKernels *k)
         check_intact(c, out);
         check_next(c);
     }
-    for (guint s = 0; s < G_N_ELEMENTS(bench_sizes) && c->bench && error == NULL; s++) {
+    for (guint s = 0; s < G_N_ELEMENTS(bench_sizes) && c->bench; s++) {
         const guint *size = bench_sizes[s];
         guint8 *src = check_input_new(c, (gsize)size[0] * size[1] * 3);
         CheckBuffer *out = check_buffer_new_strided(c, size[3], size[2] * 3, size[2] * 3);
@@ -295,17 +294,18 @@ static void check_resizer(Check *c, const G4ResizeKernels *k)
             g_autofree char *what = g_strdup_printf("%ux%u to %ux%u, threads %u", size[0], size[1],
                                                     size[2], size[3], threads);
             Whole w = {
+                .crew = g4_crew_new(threads, FALSE, NULL),
                 .resizer =
                     g4_resizer_new(size[0], size[1], size[2], size[3], c->flags, threads, NULL),
                 .frame = {src, (gsize)size[0] * 3, size[0], size[1], G4_PIXELS_RGB},
                 .dst = out->data,
             };
-            check_bench(c, what, run_whole, &w);
+            if (w.crew && w.resizer)
+                check_bench(c, what, run_whole, &w);
+            g4_crew_free(w.crew);
             g4_resizer_free(w.resizer);
         }
     }
-    if (error == NULL)
-        g4_workers_unreserve();
     check_done(c);
 }
 

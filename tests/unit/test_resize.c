@@ -108,6 +108,14 @@ static guint8 *make_frame(G4PixelFormat format, guint content, guint width, guin
 }
 
 static const char *const levels[] = {"c", "avx2", "avx512"};
+static G4Crew *crews[MAX_THREADS + 1]; /* by their number of threads */
+
+static void run(G4Resizer *resizer, guint threads, const G4Frame *frame, guint8 *dst)
+{
+    g_assert_cmpuint(g4_crew_borrow(crews[threads]), ==, threads);
+    g4_resizer_run(resizer, crews[threads], frame, dst);
+    g4_crew_release(crews[threads]);
+}
 
 static void check(G4PixelFormat format, guint content, guint width, guint height, guint dst_width,
                   guint dst_height, guint padding, guint max_threads)
@@ -136,9 +144,7 @@ static void check(G4PixelFormat format, guint content, guint width, guint height
             /* Twice: nothing of the first picture stays in the scratch. */
             for (guint turn = 0; turn < 2; turn++) {
                 memset(result, 0x5a, size + 16);
-                g4_workers_acquire();
-                g4_resizer_run(resizer, &frame, result);
-                g4_workers_release();
+                run(resizer, threads, &frame, result);
             }
             if (memcmp(result, wanted, size) != 0)
                 g_test_message("%ux%u to %ux%u, format %d, padding %u, %s, %u threads", width,
@@ -223,9 +229,7 @@ static void test_transparency(void)
     G4Resizer *resizer = g4_resizer_new(3, 1, 3, 1, 0, 1, &error);
 
     g_assert_no_error(error);
-    g4_workers_acquire();
-    g4_resizer_run(resizer, &frame, result);
-    g4_workers_release();
+    run(resizer, 1, &frame, result);
     g_assert_cmpmem(result, sizeof result, wanted, sizeof wanted);
     g4_resizer_free(resizer);
 }
@@ -259,8 +263,11 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
 
     g_test_init(&argc, &argv, NULL);
-    if (!g4_workers_reserve(MAX_THREADS, &error))
-        g_error("%s", error->message);
+    for (guint i = 1; i <= MAX_THREADS; i++) {
+        crews[i] = g4_crew_new(i, FALSE, &error);
+        if (!crews[i])
+            g_error("%s", error->message);
+    }
     g_test_add_func("/resize/small-sides", test_small_sides);
     g_test_add_func("/resize/random-sizes", test_random_sizes);
     g_test_add_func("/resize/one-pass-only", test_one_pass);
@@ -270,6 +277,7 @@ int main(int argc, char **argv)
     g_test_add_func("/resize/transparency-is-on-white", test_transparency);
     g_test_add_func("/resize/absurd-sizes-are-errors", test_absurd_sizes);
     int result = g_test_run();
-    g4_workers_unreserve();
+    for (guint i = 1; i <= MAX_THREADS; i++)
+        g4_crew_free(crews[i]);
     return result;
 }
