@@ -8,13 +8,15 @@
 #include "gstgemma4embed.h"
 
 #include <gst/gemma4/gstgemma4embeddingmeta.h>
+#include <gst/gemma4/gstgemma4scoremeta.h>
 
 static gboolean plugin_init(GstPlugin *plugin)
 {
     gboolean any = FALSE;
 
-    /* A process that only receives embeddings from another must know the meta as well. */
+    /* A process that only receives the metas from another must know them as well. */
     gst_gemma4_embedding_meta_get_info();
+    gst_gemma4_score_meta_get_info();
 
     any |= GST_ELEMENT_REGISTER(gemma4embed, plugin);
     any |= GST_ELEMENT_REGISTER(embeddingtensor, plugin);
