@@ -219,7 +219,7 @@ static gboolean fail_token(const Reader *r, const Added *token, int code, const 
 static gboolean take_added_tokens(Reader *r, GError **error)
 {
     G4TokenizerFile *file = r->file;
-    guint32 free_id = g4_vocabulary_get_n(&file->bpe.vocabulary);
+    guint32 free_id = file->bpe.vocabulary.n;
     for (guint i = 0; i < r->added->len; i++) {
         const Added *token = &g_array_index(r->added, Added, i);
         if (token->length == 0)

@@ -7,10 +7,7 @@
 #include <string.h>
 
 #define FIRST_SLOTS 64
-
-typedef struct Entry {
-    guint32 offset, length, id;
-} Entry;
+#define MOST_SLOTS (1u << 31)
 
 static inline guint64 rotate(guint64 x, int n)
 {
@@ -38,7 +35,7 @@ static inline void sip_word(guint64 v[4], guint64 word)
     v[0] ^= word;
 }
 
-static guint64 hash(const guint64 key[2], const char *text, gsize length)
+static guint32 hash(const guint64 key[2], const char *text, gsize length)
 {
     guint64 v[4] = {key[0] ^ G_GUINT64_CONSTANT(0x736f6d6570736575),
                     key[1] ^ G_GUINT64_CONSTANT(0x646f72616e646f6d),
@@ -57,15 +54,20 @@ static guint64 hash(const guint64 key[2], const char *text, gsize length)
     v[2] ^= 0xff;
     for (int round = 0; round < 3; round++)
         sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    return (guint32)(v[0] ^ v[1] ^ v[2] ^ v[3]);
+}
+
+static G4VocabularySlot *new_slots(guint n)
+{
+    G4VocabularySlot *slots = g_new(G4VocabularySlot, n);
+    memset(slots, 0xff, n * sizeof *slots); /* all G4_NO_ID */
+    return slots;
 }
 
 void g4_vocabulary_init(G4Vocabulary *vocabulary)
 {
-    *vocabulary = (G4Vocabulary){.bytes = g_byte_array_new(),
-                                 .entries = g_array_new(FALSE, FALSE, sizeof(Entry)),
-                                 .slots = g_new0(guint64, FIRST_SLOTS),
-                                 .n_slots = FIRST_SLOTS};
+    *vocabulary = (G4Vocabulary){
+        .bytes = g_byte_array_new(), .slots = new_slots(FIRST_SLOTS), .n_slots = FIRST_SLOTS};
     for (int i = 0; i < 2; i++)
         vocabulary->key[i] = (guint64)g_random_int() << 32 | g_random_int();
 }
@@ -73,71 +75,58 @@ void g4_vocabulary_init(G4Vocabulary *vocabulary)
 void g4_vocabulary_clear(G4Vocabulary *vocabulary)
 {
     g_clear_pointer(&vocabulary->bytes, g_byte_array_unref);
-    g_clear_pointer(&vocabulary->entries, g_array_unref);
     g_clear_pointer(&vocabulary->slots, g_free);
-    vocabulary->n_slots = 0;
+    vocabulary->n_slots = vocabulary->n = 0;
 }
 
-/* The slot that holds the string, or the free one where it belongs. A slot's lower half gives the
- * entry; its upper half, of the hash, spares most comparisons. The first place to look at comes
- * from the hash's lower half. */
-static guint64 *find_slot(const G4Vocabulary *v, guint64 h, const char *text, gsize length)
+/* The slot that holds the string, or the free one where it belongs. */
+static G4VocabularySlot *find_slot(const G4Vocabulary *v, guint32 h, const char *text, gsize length)
 {
-    gsize mask = v->n_slots - 1;
-    for (gsize i = (gsize)h & mask;; i = (i + 1) & mask) {
-        guint64 slot = v->slots[i];
-        if (slot == 0)
-            return &v->slots[i];
-        if (slot >> 32 != h >> 32)
-            continue;
-        const Entry *entry = &g_array_index(v->entries, Entry, (guint32)slot - 1);
-        if (entry->length == length &&
-            (length == 0 || memcmp(v->bytes->data + entry->offset, text, length) == 0))
-            return &v->slots[i];
+    guint mask = v->n_slots - 1;
+    for (guint i = h & mask;; i = (i + 1) & mask) {
+        G4VocabularySlot *slot = &v->slots[i];
+        if (slot->id == G4_NO_ID)
+            return slot;
+        if (slot->hash == h && slot->length == length &&
+            (length == 0 || memcmp(v->bytes->data + slot->offset, text, length) == 0))
+            return slot;
     }
 }
 
 static void grow(G4Vocabulary *v)
 {
-    gsize n = v->n_slots * 2;
-    g_free(v->slots);
-    v->slots = g_new0(guint64, n);
-    v->n_slots = n;
-    for (guint e = 0; e < v->entries->len; e++) {
-        const Entry *entry = &g_array_index(v->entries, Entry, e);
-        const char *text = entry->length > 0 ? (const char *)v->bytes->data + entry->offset : "";
-        guint64 h = hash(v->key, text, entry->length);
-        gsize i = (gsize)h & (n - 1);
-        while (v->slots[i] != 0)
-            i = (i + 1) & (n - 1);
-        v->slots[i] = h >> 32 << 32 | (e + 1);
+    guint n_old = v->n_slots, mask = n_old * 2 - 1;
+    g_autofree G4VocabularySlot *old = v->slots;
+    v->n_slots = n_old * 2;
+    v->slots = new_slots(v->n_slots);
+    for (guint i = 0; i < n_old; i++) {
+        if (old[i].id == G4_NO_ID)
+            continue;
+        guint to = old[i].hash & mask;
+        while (v->slots[to].id != G4_NO_ID)
+            to = (to + 1) & mask;
+        v->slots[to] = old[i];
     }
 }
 
 gboolean g4_vocabulary_add(G4Vocabulary *v, const char *text, gsize length, guint32 id)
 {
-    if (length > G_MAXUINT32 - v->bytes->len || v->entries->len >= G_MAXINT32)
+    if (length > G_MAXUINT32 - v->bytes->len || v->n >= MOST_SLOTS / 2)
         return FALSE;
-    if (v->entries->len >= v->n_slots / 2)
+    if (v->n >= v->n_slots / 2)
         grow(v);
-    guint64 h = hash(v->key, text, length);
-    guint64 *slot = find_slot(v, h, text, length);
-    if (*slot != 0)
+    guint32 h = hash(v->key, text, length);
+    G4VocabularySlot *slot = find_slot(v, h, text, length);
+    if (slot->id != G4_NO_ID)
         return FALSE;
-    Entry entry = {.offset = v->bytes->len, .length = (guint32)length, .id = id};
+    *slot =
+        (G4VocabularySlot){.hash = h, .offset = v->bytes->len, .length = (guint32)length, .id = id};
     g_byte_array_append(v->bytes, (const guint8 *)text, (guint)length);
-    g_array_append_val(v->entries, entry);
-    *slot = h >> 32 << 32 | v->entries->len;
+    v->n++;
     return TRUE;
 }
 
 guint32 g4_vocabulary_find(const G4Vocabulary *v, const char *text, gsize length)
 {
-    guint64 slot = *find_slot(v, hash(v->key, text, length), text, length);
-    return slot == 0 ? G4_NO_ID : g_array_index(v->entries, Entry, (guint32)slot - 1).id;
-}
-
-guint g4_vocabulary_get_n(const G4Vocabulary *v)
-{
-    return v->entries->len;
+    return find_slot(v, hash(v->key, text, length), text, length)->id;
 }
