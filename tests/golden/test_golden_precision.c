@@ -125,9 +125,8 @@ static void compare_levels(const char *name, const char *level, const char *othe
     golden_init(&golden, path);
     for (guint frame = 0; (tokens = encode(own, &golden, frame, 1, &rows)); frame++) {
         g_autofree float *others = encode(model, &golden, frame, 1, &rows);
-        g_autofree char *what = g_strdup_printf("frame%u, %s and %s", frame,
-                                                g4_model_get_kernels(own),
-                                                g4_model_get_kernels(model));
+        g_autofree char *what = g_strdup_printf(
+            "frame%u, %s and %s", frame, g4_model_get_kernels(own), g4_model_get_kernels(model));
         if (equal)
             g_assert_cmpmem(tokens, (gsize)rows * cols * sizeof *tokens, others,
                             (gsize)rows * cols * sizeof *tokens);
@@ -161,8 +160,7 @@ int main(int argc, char **argv)
                 g_autofree char *path = g_strdup_printf(
                     "/golden/%s/%s/threads-%u", g4_precision_name(precision), *name, threads);
                 *run = (Run){*name, precision, threads};
-                g_test_add_data_func_full(path, run, tokens_point_where_the_reference_does,
-                                          g_free);
+                g_test_add_data_func_full(path, run, tokens_point_where_the_reference_does, g_free);
             }
         }
         g_autofree char *path = g_strdup_printf("/golden/int8/%s/levels", *name);
