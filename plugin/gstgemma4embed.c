@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gemma4embed: map the frame, encode it, attach the vectors. In place and synchronous; the picture
- * goes on untouched.
+ * gemma4embed: the element. In place; the picture goes on untouched. Frames are computed here, or
+ * on a thread of their own (async), by an embedder that can be swapped or put to sleep between
+ * two of them.
  *
  * The base class does the rest: a buffer that others share is copied as metadata and references
  * to its memory; ALLOCATION queries go on to the peer, since the same memory does.
+ *
+ * Locks, the outer one first: `lock` is held while a frame is computed, by whoever computes it;
+ * the object lock for properties and counts, and never for long.
  */
 /**
  * SECTION:element-gemma4embed
@@ -13,6 +17,10 @@
  * Computes embeddings of the frames that pass with the Gemma 4 vision encoder and attaches them
  * to the buffers as #GstGemma4EmbeddingMeta, and as #GstTensorMeta where GStreamer has it. Any
  * raw format and size; the picture is never changed.
+ *
+ * With `async=true` the picture never waits: another thread takes a frame when it is free, and its
+ * result rides on the next buffer out, with the number and time of the frame that it belongs to;
+ * at the end of the stream it goes out alone in a `gemma4-embedding` event.
  *
  * ## Example launch line
  * |[
@@ -30,12 +38,16 @@
 #include <gst/video/video.h>
 
 #include "gemma4.h"
+#include "gstgemma4embedasync.h"
+#include "gstgemma4embedder.h"
+#include "gstgemma4embedidle.h"
+#include "gstgemma4embedjob.h"
+#include "gstgemma4embedlate.h"
 #include "gstgemma4embedpick.h"
 #include "gstgemma4embedsettings.h"
-#include "gstgemma4embedtiming.h"
-#include "gstgemma4embedtypes.h"
+#include "gstgemma4embedstats.h"
+#include "gstgemma4embedswap.h"
 #include "gstgemma4frame.h"
-#include "gstgemma4model.h"
 #include "gstgemma4tensormeta.h"
 
 GST_DEBUG_CATEGORY_STATIC(gemma4embed_debug);
@@ -45,33 +57,38 @@ enum {
     PROP_STATS = GST_GEMMA4_SETTING_END,
 };
 
-typedef struct {
-    guint64 frames, embedded, skipped_interval, skipped_rate, failed;
-    GstGemma4Timing inference; /* the core's encode call */
-    GstGemma4Timing element;   /* the rest of an embedded frame's time here */
-    guint64 model_bytes, activation_bytes;
-    gchar *precision, *kernels, *digest; /* owned; NULL before the first start */
-} Stats;
+enum {
+    SIGNAL_MODEL_UPDATED,
+    N_SIGNALS,
+};
+
+static guint signals[N_SIGNALS];
 
 struct _GstGemma4Embed {
     GstBaseTransform parent;
 
     /* Under the object lock. */
     GstGemma4Settings settings;
-    Stats stats;
-    GstClockTime latency; /* as reported; 0 before the first inference */
+    GstGemma4Stats stats;
+    GstGemma4Pick pick;
+    GstGemma4Late late;
+    GstClockTime latency;  /* as reported; 0 before the first inference */
+    GstGemma4Async *async; /* from start to stop where asked for, else NULL */
+
+    /* Thread safe. */
+    GstGemma4Swap swap;
+    GstGemma4Idle idle;
+
+    /* Whoever computes; from start to stop. */
+    GMutex lock;
+    GstGemma4Embedder *embedder; /* NULL while the weights are given back; set with the object
+                                    lock held, too, so that either lock is enough to look */
+    GstGemma4Frame frame;
+    GstGemma4Timing latencies; /* whole time of computed frames, the warm-up included */
 
     /* From start to stop the streaming thread's. */
-    GstGemma4Model *model;
-    G4Encoder *encoder;
-    GstGemma4Frame frame;
-    GstGemma4Output output; /* pooled or tokens */
+    GstVideoInfo info;
     GstGemma4MetaTypes meta_types;
-    GstGemma4Pick pick;
-    GstGemma4Timing latencies; /* whole time of embedded frames, the warm-up included */
-    guint rows, cols;          /* soft tokens of the prepared size */
-    float *tokens;             /* [rows, cols]; for pooled alone */
-    gsize tokens_size;         /* floats allocated there */
 };
 
 #define CAPS GST_VIDEO_CAPS_MAKE(GST_VIDEO_FORMATS_ALL)
@@ -86,61 +103,319 @@ G_DEFINE_TYPE(GstGemma4Embed, gst_gemma4_embed, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE(gemma4embed, "gemma4embed", GST_RANK_NONE, GST_TYPE_GEMMA4_EMBED)
 
 /* ------------------------------------------------------------------------------------------
- * Errors: one element error each, with the core's text.
+ * Errors: one element message each, with the core's text
  */
-static void post_error(GstGemma4Embed *self, GError *error)
+static void post_message(GstGemma4Embed *self, GstMessageType type, const GError *error)
 {
     GQuark domain = GST_RESOURCE_ERROR;
     gint code = GST_RESOURCE_ERROR_SETTINGS;
 
-    switch ((G4Error)error->code) {
-    case G4_ERROR_MISSING:
+    if (error->domain != G4_ERROR) { /* no thread */
+        code = GST_RESOURCE_ERROR_FAILED;
+    } else if (error->code == G4_ERROR_MISSING) {
         code = GST_RESOURCE_ERROR_NOT_FOUND;
-        break;
-    case G4_ERROR_UNREADABLE:
+    } else if (error->code == G4_ERROR_UNREADABLE) {
         code = GST_RESOURCE_ERROR_OPEN_READ;
-        break;
-    case G4_ERROR_MALFORMED:
-    case G4_ERROR_UNSUPPORTED:
-    case G4_ERROR_SETTINGS:
-        break;
-    case G4_ERROR_FRAME:
+    } else if (error->code == G4_ERROR_FRAME) {
         domain = GST_STREAM_ERROR;
         code = GST_STREAM_ERROR_FORMAT;
-        break;
     }
-    gst_element_message_full(GST_ELEMENT(self), GST_MESSAGE_ERROR, domain, code,
-                             g_strdup(error->message), NULL, __FILE__, GST_FUNCTION, __LINE__);
+    gst_element_message_full(GST_ELEMENT(self), type, domain, code, g_strdup(error->message), NULL,
+                             __FILE__, GST_FUNCTION, __LINE__);
 }
+
+/* ------------------------------------------------------------------------------------------
+ * The model: opened at the start, swapped while playing, given back while no frame comes
+ */
+static GstGemma4Settings copy_settings(GstGemma4Embed *self)
+{
+    GST_OBJECT_LOCK(self);
+    GstGemma4Settings settings = gst_gemma4_settings_copy(&self->settings);
+    GST_OBJECT_UNLOCK(self);
+    return settings;
+}
+
+/* lock held. Returns the one before, for the caller to free. */
+static GstGemma4Embedder *set_embedder(GstGemma4Embed *self, GstGemma4Embedder *embedder)
+{
+    GST_OBJECT_LOCK(self);
+    GstGemma4Embedder *old = self->embedder;
+    self->embedder = embedder;
+    if (embedder)
+        gst_gemma4_stats_set_model(&self->stats, gst_gemma4_embedder_get_model(embedder));
+    else
+        self->stats.model_bytes = self->stats.activation_bytes = 0;
+    GST_OBJECT_UNLOCK(self);
+    return old;
+}
+
+/* A frame in work is given up, for a stream that flushes or stops. */
+static void set_cancelled(GstGemma4Embed *self, gboolean cancelled)
+{
+    GST_OBJECT_LOCK(self);
+    if (self->embedder)
+        gst_gemma4_embedder_set_cancelled(self->embedder, cancelled);
+    GST_OBJECT_UNLOCK(self);
+}
+
+/* lock held. The embedder is there, opened again if need be. */
+static gboolean ensure_embedder(GstGemma4Embed *self, GError **error)
+{
+    if (self->embedder)
+        return TRUE;
+
+    GstGemma4Settings settings = copy_settings(self);
+    GstGemma4Embedder *embedder = gst_gemma4_embedder_new(&settings, error);
+    gst_gemma4_settings_clear(&settings);
+    if (!embedder)
+        return FALSE;
+    set_embedder(self, embedder);
+    return TRUE;
+}
+
+/* lock held. Takes the whole time of an inference into the latency. TRUE: that moved, and the
+ * pipeline is to be told once the lock is free. Asynchronous inference delays no picture. */
+static gboolean add_latency(GstGemma4Embed *self, GstClockTime duration)
+{
+    GstClockTime now;
+    gboolean moved = FALSE;
+
+    gst_gemma4_timing_add(&self->latencies, duration);
+    GST_OBJECT_LOCK(self);
+    if (!self->async)
+        moved = gst_gemma4_latency_moved(&self->latencies, self->latency, &now);
+    if (moved)
+        self->latency = now;
+    GST_OBJECT_UNLOCK(self);
+    return moved;
+}
+
+static void post_latency(GstGemma4Embed *self)
+{
+    gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
+}
+
+static void update_activation_bytes(GstGemma4Embed *self)
+{
+    guint64 bytes = gst_gemma4_embedder_get_bytes(self->embedder);
+
+    GST_OBJECT_LOCK(self);
+    self->stats.activation_bytes = bytes;
+    GST_OBJECT_UNLOCK(self);
+}
+
+/* lock held. One inference ahead of the first frame, so that the latency is known when the
+ * pipeline asks. TRUE: it is to be told. */
+static gboolean warm_up(GstGemma4Embed *self, GstGemma4Embedder *embedder, guint width,
+                        guint height)
+{
+    GstClockTime duration = gst_gemma4_embedder_warm_up(embedder, width, height);
+
+    return duration > 0 && add_latency(self, duration);
+}
+
+/* On the thread of `swap`: another model is asked for while the stream runs. */
+static void load_aside(const gchar *path, gpointer user)
+{
+    GstGemma4Embed *self = user;
+    g_autoptr(GError) error = NULL;
+    GstGemma4Settings settings = copy_settings(self);
+    GstGemma4Embedder *embedder = NULL;
+
+    g_free(settings.model);
+    settings.model = g_strdup(path);
+    if (*path)
+        embedder = gst_gemma4_embedder_new(&settings, &error);
+    else
+        g_set_error(&error, G4_ERROR, G4_ERROR_MISSING, "model: expected the path of a checkpoint");
+    gst_gemma4_settings_clear(&settings);
+
+    GST_OBJECT_LOCK(self);
+    guint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
+    gboolean async = self->async != NULL;
+    GST_OBJECT_UNLOCK(self);
+    if (embedder && width > 0 && !gst_gemma4_embedder_prepare(embedder, width, height, &error))
+        g_clear_pointer(&embedder, gst_gemma4_embedder_free);
+    if (!embedder) {
+        post_message(self, GST_MESSAGE_WARNING, error);
+        return;
+    }
+
+    GstClockTime duration =
+        width > 0 && !async ? gst_gemma4_embedder_warm_up(embedder, width, height) : 0;
+    g_mutex_lock(&self->lock);
+    GstGemma4Embedder *old = set_embedder(self, embedder);
+    gst_gemma4_timing_reset(&self->latencies);
+    gboolean moved = duration > 0 && add_latency(self, duration);
+    GST_OBJECT_LOCK(self);
+    g_free(self->settings.model);
+    self->settings.model = g_strdup(path);
+    GST_OBJECT_UNLOCK(self);
+    g_mutex_unlock(&self->lock);
+
+    gst_gemma4_embedder_free(old);
+    if (moved)
+        post_latency(self);
+    GST_INFO_OBJECT(self, "%s took over", path);
+    gst_object_ref(self); /* a handler may let the last one but this go */
+    g_object_notify(G_OBJECT(self), "model");
+    g_signal_emit(self, signals[SIGNAL_MODEL_UPDATED], 0, path);
+    gst_object_unref(self);
+}
+
+/* On a thread of GStreamer's. A frame may have come since the time was up. */
+static void unload(GstElement *element, gpointer user)
+{
+    GstGemma4Embed *self = GST_GEMMA4_EMBED(element);
+
+    g_mutex_lock(&self->lock);
+    gboolean due = self->embedder && gst_gemma4_idle_is_due(&self->idle);
+    if (due)
+        gst_gemma4_embedder_free(set_embedder(self, NULL));
+    g_mutex_unlock(&self->lock);
+    if (due)
+        GST_INFO_OBJECT(self, "weights given back until the next frame");
+}
+
+static void idle_expired(GstObject *owner)
+{
+    gst_element_call_async(GST_ELEMENT(owner), unload, NULL, NULL);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * A frame, on the thread that computes
+ */
+
+/* lock held. Reads the picture into the embedder; the buffer is as it was and given back. */
+static gboolean load(GstGemma4Embed *self, GstGemma4Job *job, GError **error)
+{
+    G4Frame picture;
+
+    gst_gemma4_frame_set_info(&self->frame, &job->info);
+    gboolean ok = gst_gemma4_frame_map(&self->frame, job->buffer, &picture, error);
+    if (ok) {
+        ok = gst_gemma4_embedder_load(self->embedder, &picture, error);
+        gst_gemma4_frame_unmap(&self->frame);
+    }
+    gst_clear_buffer(&job->buffer);
+    return ok;
+}
+
+static GstGemma4Embedding *make_embedding(GstGemma4Embed *self, const GstGemma4Job *job,
+                                          const GstGemma4Vectors *vectors)
+{
+    const G4Model *model = gst_gemma4_embedder_get_model(self->embedder);
+    GstGemma4EmbeddingParams params = GST_GEMMA4_EMBEDDING_PARAMS_INIT;
+
+    params.id = vectors->id;
+    params.rows = vectors->rows;
+    params.cols = vectors->cols;
+    params.frame = job->frame;
+    params.pts = job->pts;
+    params.running_time = job->running_time;
+    params.utc = job->utc;
+    params.model_name = g4_model_get_name(model);
+    params.model_digest = g4_model_get_digest(model);
+    params.normalized = vectors->normalized;
+    params.reused = vectors->reused;
+    return gst_gemma4_embedding_new(&params, vectors->values);
+}
+
+/* lock held. `moved`: the latency did. */
+static gboolean embed(GstGemma4Embed *self, GstGemma4Job *job, GPtrArray *results, gboolean *moved,
+                      GError **error)
+{
+    GstClockTime begin = gst_util_get_timestamp();
+    GstGemma4Vectors vectors;
+
+    if (!load(self, job, error) ||
+        !gst_gemma4_embedder_compute(self->embedder, job->normalize, job->reuse_threshold, &vectors,
+                                     error))
+        return FALSE;
+    if (!vectors.values) /* cancelled */
+        return TRUE;
+    g_ptr_array_add(results, make_embedding(self, job, &vectors));
+    update_activation_bytes(self);
+
+    GstClockTime total = gst_util_get_timestamp() - begin;
+    GST_OBJECT_LOCK(self);
+    if (vectors.reused) {
+        self->stats.reused++;
+    } else {
+        self->stats.embedded++;
+        gst_gemma4_timing_add(&self->stats.inference, vectors.encoded);
+        gst_gemma4_timing_add(&self->stats.element, total - vectors.encoded);
+    }
+    GST_OBJECT_UNLOCK(self);
+    *moved = !vectors.reused && add_latency(self, total);
+    GST_LOG_OBJECT(self,
+                   "frame %" G_GUINT64_FORMAT ", pts %" GST_TIME_FORMAT
+                   ": %u x %u in %" G_GUINT64_FORMAT " ns%s",
+                   job->frame, GST_TIME_ARGS(job->pts), vectors.rows, vectors.cols, total,
+                   vectors.reused ? ", reused" : "");
+    return TRUE;
+}
+
+/* Adds the frame's GstGemma4Embedding to `results`. FALSE: one error was posted. */
+static gboolean process(GstGemma4Embed *self, GstGemma4Job *job, GPtrArray *results)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean moved = FALSE;
+
+    g_mutex_lock(&self->lock);
+    gboolean ok = ensure_embedder(self, &error) && embed(self, job, results, &moved, &error);
+    g_mutex_unlock(&self->lock);
+    gst_gemma4_idle_touch(&self->idle);
+    if (moved)
+        post_latency(self);
+    if (!ok) {
+        GST_OBJECT_LOCK(self);
+        self->stats.failed++;
+        GST_OBJECT_UNLOCK(self);
+        post_message(self, GST_MESSAGE_ERROR, error);
+    }
+    return ok;
+}
+
+static void post_embeddings(GstGemma4Embed *self, const GstGemma4Job *job, const GPtrArray *results)
+{
+    for (guint i = 0; job->post_messages && i < results->len; i++) {
+        const GstGemma4Embedding *e = results->pdata[i];
+        GstStructure *s = gst_structure_new(
+            "gemma4-embedding", "id", G_TYPE_STRING, gst_gemma4_embedding_get_id(e), "frame",
+            G_TYPE_UINT64, job->frame, "pts", G_TYPE_UINT64, job->pts, "stream-time", G_TYPE_UINT64,
+            job->stream_time, "rows", G_TYPE_UINT, gst_gemma4_embedding_get_rows(e), "cols",
+            G_TYPE_UINT, gst_gemma4_embedding_get_cols(e), "values", GST_TYPE_BUFFER,
+            gst_gemma4_embedding_get_data(e), NULL);
+
+        gst_element_post_message(GST_ELEMENT(self), gst_message_new_element(GST_OBJECT(self), s));
+    }
+}
+
+/* ------------------------------------------------------------------------------------------
+ * The same on a thread of its own
+ */
+static gboolean async_work(gpointer item, GPtrArray *results, gpointer user)
+{
+    return process(user, item, results);
+}
+
+static void async_done(gpointer item, const GPtrArray *results, gpointer user)
+{
+    post_embeddings(user, item, results);
+}
+
+static const GstGemma4AsyncFuncs async_funcs = {
+    .work = async_work,
+    .done = async_done,
+    .free_item = (void (*)(gpointer))gst_gemma4_job_free,
+    .ref_result = (gpointer(*)(gpointer))gst_gemma4_embedding_ref,
+    .unref_result = (void (*)(gpointer))gst_gemma4_embedding_unref,
+};
 
 /* ------------------------------------------------------------------------------------------
  * Start and stop
  */
-static void free_stream(GstGemma4Embed *self)
-{
-    gst_gemma4_frame_clear(&self->frame);
-    g_clear_pointer(&self->tokens, g_free);
-    self->tokens_size = 0;
-    self->rows = self->cols = 0;
-    g_clear_pointer(&self->encoder, g4_encoder_free);
-    g_clear_pointer(&self->model, gst_gemma4_model_release);
-}
-
-static void reset_stats(GstGemma4Embed *self, const G4Model *model)
-{
-    GST_OBJECT_LOCK(self);
-    g_free(self->stats.precision);
-    g_free(self->stats.kernels);
-    g_free(self->stats.digest);
-    self->stats = (Stats){
-        .model_bytes = g4_model_get_bytes(model),
-        .precision = g_strdup(g4_precision_name(g4_model_get_precision(model))),
-        .kernels = g_strdup(g4_model_get_kernels(model)),
-        .digest = g_strdup(g4_model_get_digest(model)),
-    };
-    self->latency = 0;
-    GST_OBJECT_UNLOCK(self);
-}
 
 /* What the properties alone rule out. */
 static gboolean check_settings(GstGemma4Embed *self, const GstGemma4Settings *settings)
@@ -170,139 +445,120 @@ static gboolean check_settings(GstGemma4Embed *self, const GstGemma4Settings *se
     return TRUE;
 }
 
-static gboolean start(GstBaseTransform *base)
-{
-    GstGemma4Embed *self = GST_GEMMA4_EMBED(base);
-    g_autoptr(GError) error = NULL;
-    GstGemma4Settings settings;
-
-    GST_OBJECT_LOCK(self);
-    settings = self->settings;
-    settings.model = g_strdup(settings.model);
-    GST_OBJECT_UNLOCK(self);
-    g_autofree gchar *path = settings.model;
-
-    if (!check_settings(self, &settings))
-        return FALSE;
-
-    self->model = gst_gemma4_model_acquire(path, settings.precision, &error);
-    if (self->model) {
-        self->encoder = g4_encoder_new(gst_gemma4_model_get(self->model),
-                                       &(G4EncoderOptions){
-                                           .resize = settings.resize,
-                                           .image_size = settings.image_size,
-                                           .max_soft_tokens = settings.max_soft_tokens,
-                                           .threads = settings.threads,
-                                       },
-                                       &error);
-    }
-    if (!self->encoder) {
-        post_error(self, error);
-        free_stream(self);
-        return FALSE;
-    }
-
-    self->output = settings.output == GST_GEMMA4_OUTPUT_TOKENS ? GST_GEMMA4_OUTPUT_TOKENS
-                                                               : GST_GEMMA4_OUTPUT_POOLED;
-    self->meta_types = settings.meta_types;
-    gst_gemma4_pick_reset(&self->pick);
-    gst_gemma4_timing_reset(&self->latencies);
-    reset_stats(self, gst_gemma4_model_get(self->model));
-    GST_INFO_OBJECT(self, "%s: digest %s, precision %s, kernels %s, %" G_GUINT64_FORMAT " bytes",
-                    path, self->stats.digest, self->stats.precision, self->stats.kernels,
-                    self->stats.model_bytes);
-    return TRUE;
-}
-
 static gboolean stop(GstBaseTransform *base)
 {
     GstGemma4Embed *self = GST_GEMMA4_EMBED(base);
+    g_autofree gchar *wanted = gst_gemma4_swap_stop(&self->swap);
 
-    free_stream(self);
+    gst_gemma4_idle_stop(&self->idle);
     GST_OBJECT_LOCK(self);
-    self->stats.model_bytes = self->stats.activation_bytes = 0;
+    GstGemma4Async *async = g_steal_pointer(&self->async);
+    if (wanted) { /* as if it had been set after the stop */
+        g_free(self->settings.model);
+        self->settings.model = g_steal_pointer(&wanted);
+    }
+    gst_video_info_init(&self->info);
     GST_OBJECT_UNLOCK(self);
+    gst_gemma4_async_free(async);
+
+    g_mutex_lock(&self->lock);
+    gst_gemma4_embedder_free(set_embedder(self, NULL));
+    gst_gemma4_frame_clear(&self->frame);
+    g_mutex_unlock(&self->lock);
     return TRUE;
+}
+
+/* lock held, against a load that is asked for meanwhile. */
+static gboolean open_all(GstGemma4Embed *self)
+{
+    g_autoptr(GError) error = NULL;
+
+    GST_OBJECT_LOCK(self);
+    GstGemma4Settings settings = gst_gemma4_settings_copy(&self->settings);
+    gst_gemma4_swap_start(&self->swap);
+    GST_OBJECT_UNLOCK(self);
+
+    gboolean ok = check_settings(self, &settings);
+    GstGemma4Embedder *embedder = ok ? gst_gemma4_embedder_new(&settings, &error) : NULL;
+    GstGemma4Async *async = NULL;
+    if (embedder && settings.async)
+        async = gst_gemma4_async_new(&async_funcs, self, &error);
+    if (error) {
+        post_message(self, GST_MESSAGE_ERROR, error);
+        gst_gemma4_embedder_free(embedder);
+        ok = FALSE;
+    }
+    if (ok) {
+        GST_OBJECT_LOCK(self);
+        self->embedder = embedder;
+        self->async = async;
+        self->meta_types = settings.meta_types;
+        self->latency = 0;
+        gst_gemma4_pick_reset(&self->pick);
+        gst_gemma4_late_reset(&self->late);
+        gst_gemma4_stats_reset(&self->stats, gst_gemma4_embedder_get_model(embedder));
+        GST_OBJECT_UNLOCK(self);
+        gst_gemma4_timing_reset(&self->latencies);
+        GST_INFO_OBJECT(self,
+                        "%s: digest %s, precision %s, kernels %s, %" G_GUINT64_FORMAT " bytes",
+                        settings.model, self->stats.digest, self->stats.precision,
+                        self->stats.kernels, self->stats.model_bytes);
+    }
+    gst_gemma4_settings_clear(&settings);
+    return ok;
+}
+
+/* The frame in work would be waited for. */
+static GstStateChangeReturn change_state(GstElement *element, GstStateChange transition)
+{
+    if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+        set_cancelled(GST_GEMMA4_EMBED(element), TRUE);
+    return GST_ELEMENT_CLASS(gst_gemma4_embed_parent_class)->change_state(element, transition);
+}
+
+static gboolean start(GstBaseTransform *base)
+{
+    GstGemma4Embed *self = GST_GEMMA4_EMBED(base);
+
+    g_mutex_lock(&self->lock);
+    gboolean ok = open_all(self);
+    g_mutex_unlock(&self->lock);
+    if (ok)
+        gst_gemma4_idle_start(&self->idle);
+    else
+        stop(base);
+    return ok;
 }
 
 /* ------------------------------------------------------------------------------------------
- * Size and latency
+ * Caps, queries and events
  */
 
-/* Makes the encoder ready for pictures of this size. */
-static gboolean prepare(GstGemma4Embed *self, guint width, guint height, GError **error)
+/* Makes ready for the caps' pictures ahead of the first; `async` leaves that to its thread. */
+static gboolean prepare_for_caps(GstGemma4Embed *self, const GstVideoInfo *info)
 {
-    if (!g4_encoder_prepare(self->encoder, width, height, error))
-        return FALSE;
+    g_autoptr(GError) error = NULL;
+    gboolean ok = TRUE, moved = FALSE;
 
-    self->rows = g4_encoder_get_rows(self->encoder);
-    self->cols = g4_encoder_get_cols(self->encoder);
-    gsize n = (gsize)self->rows * self->cols;
-    if (self->output == GST_GEMMA4_OUTPUT_POOLED && n > self->tokens_size) {
-        g_free(self->tokens);
-        self->tokens = g_try_new(float, n);
-        self->tokens_size = self->tokens ? n : 0;
-        if (!self->tokens) {
-            g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
-                        "no memory for %u soft tokens of %u values", self->rows, self->cols);
-            return FALSE;
-        }
+    g_mutex_lock(&self->lock);
+    if (self->embedder) {
+        ok = gst_gemma4_embedder_prepare(self->embedder, info->width, info->height, &error);
+        if (ok && self->latencies.count == 0)
+            moved = warm_up(self, self->embedder, info->width, info->height);
+        if (ok)
+            update_activation_bytes(self);
     }
-
-    guint64 bytes = g4_encoder_get_bytes(self->encoder) + self->tokens_size * sizeof(float);
-    GST_OBJECT_LOCK(self);
-    self->stats.activation_bytes = bytes;
-    GST_OBJECT_UNLOCK(self);
-    return TRUE;
-}
-
-/* Takes the whole time of an inference into the latency, and tells the pipeline when that moved
- * by a quarter. */
-static void add_latency(GstGemma4Embed *self, GstClockTime duration)
-{
-    gst_gemma4_timing_add(&self->latencies, duration);
-    GstClockTime now = gst_gemma4_timing_percentile(&self->latencies, 95);
-
-    GST_OBJECT_LOCK(self);
-    GstClockTime reported = self->latency;
-    gboolean moved = now > reported + reported / 4 || now < reported - reported / 4;
+    g_mutex_unlock(&self->lock);
     if (moved)
-        self->latency = now;
-    GST_OBJECT_UNLOCK(self);
-
-    if (moved) {
-        GST_DEBUG_OBJECT(self, "latency %" GST_TIME_FORMAT ", was %" GST_TIME_FORMAT,
-                         GST_TIME_ARGS(now), GST_TIME_ARGS(reported));
-        gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
-    }
-}
-
-/* One inference ahead of the first frame, so that the latency is known when the pipeline asks. */
-static void warm_up(GstGemma4Embed *self, guint width, guint height)
-{
-    gsize row = (gsize)width * 3;
-    g_autofree guint8 *black = g_try_malloc0(row);
-    gsize n = (gsize)self->rows * self->cols;
-    g_autofree float *tokens = g_try_new(float, n);
-
-    if (!black || !tokens)
-        return;
-    GstClockTime begin = gst_util_get_timestamp();
-    g4_encoder_load(self->encoder, &(G4Frame){
-                                       .data = black,
-                                       .stride = 0, /* every row is the same one */
-                                       .width = width,
-                                       .height = height,
-                                       .format = G4_PIXELS_RGB,
-                                   });
-    g4_encoder_encode(self->encoder, tokens);
-    add_latency(self, gst_util_get_timestamp() - begin);
+        post_latency(self);
+    if (!ok)
+        post_message(self, GST_MESSAGE_ERROR, error);
+    return ok;
 }
 
 static gboolean set_caps(GstBaseTransform *base, GstCaps *incaps, GstCaps *outcaps)
 {
     GstGemma4Embed *self = GST_GEMMA4_EMBED(base);
-    g_autoptr(GError) error = NULL;
     GstVideoInfo info;
 
     if (!gst_video_info_from_caps(&info, incaps) || !info.finfo->unpack_func) {
@@ -310,19 +566,11 @@ static gboolean set_caps(GstBaseTransform *base, GstCaps *incaps, GstCaps *outca
         GST_ELEMENT_ERROR(self, CORE, NEGOTIATION, ("not caps of raw video: %s", text), (NULL));
         return FALSE;
     }
-    gst_gemma4_frame_set_info(&self->frame, &info);
-    if (!prepare(self, info.width, info.height, &error)) {
-        post_error(self, error);
-        return FALSE;
-    }
-    if (self->latencies.count == 0)
-        warm_up(self, info.width, info.height);
-
-    guint width, height;
-    g4_encoder_get_target(self->encoder, &width, &height);
-    GST_DEBUG_OBJECT(self, "%s %dx%d resized to %ux%u, %u soft tokens", info.finfo->name,
-                     info.width, info.height, width, height, self->rows);
-    return TRUE;
+    GST_OBJECT_LOCK(self);
+    self->info = info;
+    gboolean async = self->async != NULL;
+    GST_OBJECT_UNLOCK(self);
+    return async || prepare_for_caps(self, &info);
 }
 
 static gboolean query(GstBaseTransform *base, GstPadDirection direction, GstQuery *q)
@@ -349,169 +597,199 @@ static gboolean query(GstBaseTransform *base, GstPadDirection direction, GstQuer
     return TRUE;
 }
 
+static void set_flushing(GstGemma4Embed *self, gboolean flushing)
+{
+    GST_OBJECT_LOCK(self);
+    if (self->async)
+        gst_gemma4_async_set_flushing(self->async, flushing);
+    if (!flushing) {
+        gst_gemma4_pick_reset(&self->pick);
+        gst_gemma4_late_reset(&self->late);
+    }
+    GST_OBJECT_UNLOCK(self);
+}
+
+/* The stream ends here: results for which no buffer is left go out alone. */
+static void send_rest(GstGemma4Embed *self)
+{
+    g_autoptr(GPtrArray) results = self->async ? gst_gemma4_async_drain(self->async) : NULL;
+
+    for (guint i = 0; results && i < results->len; i++)
+        gst_pad_push_event(GST_BASE_TRANSFORM_SRC_PAD(self),
+                           gst_event_new_gemma4_embedding(results->pdata[i]));
+}
+
 static gboolean sink_event(GstBaseTransform *base, GstEvent *event)
 {
-    if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP)
-        gst_gemma4_pick_reset(&GST_GEMMA4_EMBED(base)->pick);
+    GstGemma4Embed *self = GST_GEMMA4_EMBED(base);
+
+    switch (GST_EVENT_TYPE(event)) {
+    case GST_EVENT_FLUSH_START:
+        set_flushing(self, TRUE);
+        set_cancelled(self, TRUE);
+        break;
+    case GST_EVENT_FLUSH_STOP:
+        set_cancelled(self, FALSE);
+        set_flushing(self, FALSE);
+        break;
+    case GST_EVENT_EOS:
+    case GST_EVENT_SEGMENT_DONE:
+    case GST_EVENT_STREAM_START: /* of another stream, to which they do not belong */
+        send_rest(self);
+        break;
+    default:
+        break;
+    }
     return GST_BASE_TRANSFORM_CLASS(gst_gemma4_embed_parent_class)->sink_event(base, event);
 }
 
+/* The base class's own QoS would drop the picture, too. */
+static gboolean src_event(GstBaseTransform *base, GstEvent *event)
+{
+    GstGemma4Embed *self = GST_GEMMA4_EMBED(base);
+
+    if (GST_EVENT_TYPE(event) == GST_EVENT_QOS) {
+        gdouble proportion;
+        GstClockTimeDiff diff;
+        GstClockTime timestamp;
+
+        gst_event_parse_qos(event, NULL, &proportion, &diff, &timestamp);
+        GST_OBJECT_LOCK(self);
+        gst_gemma4_late_update(&self->late, proportion, diff, timestamp);
+        GST_OBJECT_UNLOCK(self);
+    }
+    return GST_BASE_TRANSFORM_CLASS(gst_gemma4_embed_parent_class)->src_event(base, event);
+}
+
 /* ------------------------------------------------------------------------------------------
- * A frame
+ * A frame, on the streaming thread
  */
-
-/* Nanoseconds since 1970 of a reference timestamp, NONE without one of a kind that tells. */
-static GstClockTime find_utc(GstBuffer *buffer)
+static void attach(GstGemma4Embed *self, GstBuffer *buffer, const GPtrArray *results)
 {
-    const GstClockTime ntp_epoch = G_GUINT64_CONSTANT(2208988800) * GST_SECOND; /* RFC 5905 */
-    GstReferenceTimestampMeta *meta;
-    gpointer state = NULL;
-    GstClockTime utc = GST_CLOCK_TIME_NONE;
+    for (guint i = 0; i < results->len; i++) {
+        GstGemma4Embedding *e = results->pdata[i];
 
-    while ((meta = (GstReferenceTimestampMeta *)gst_buffer_iterate_meta_filtered(
-                buffer, &state, GST_REFERENCE_TIMESTAMP_META_API_TYPE))) {
-        const GstStructure *s = gst_caps_get_structure(meta->reference, 0);
-
-        if (!GST_CLOCK_TIME_IS_VALID(meta->timestamp))
-            continue;
-        if (gst_structure_has_name(s, "timestamp/x-unix"))
-            return meta->timestamp;
-        if (gst_structure_has_name(s, "timestamp/x-ntp") && meta->timestamp >= ntp_epoch)
-            utc = meta->timestamp - ntp_epoch;
-    }
-    return utc;
-}
-
-static void post_embedding(GstGemma4Embed *self, const GstGemma4EmbeddingParams *params,
-                           GstClockTime stream_time, GstBuffer *values)
-{
-    GstStructure *s = gst_structure_new("gemma4-embedding", "id", G_TYPE_STRING, params->id,
-                                        "frame", G_TYPE_UINT64, params->frame, "pts", G_TYPE_UINT64,
-                                        params->pts, "stream-time", G_TYPE_UINT64, stream_time,
-                                        "rows", G_TYPE_UINT, params->rows, "cols", G_TYPE_UINT,
-                                        params->cols, "values", GST_TYPE_BUFFER, values, NULL);
-
-    gst_element_post_message(GST_ELEMENT(self), gst_message_new_element(GST_OBJECT(self), s));
-}
-
-static void attach(GstGemma4Embed *self, GstBuffer *buffer, const GstGemma4EmbeddingParams *params,
-                   GstBuffer *values)
-{
-    if (self->meta_types & GST_GEMMA4_META_OWN) {
-        GstGemma4EmbeddingMeta *meta = gst_buffer_get_gemma4_embedding_meta(buffer);
-        if (!meta)
-            meta = gst_buffer_add_gemma4_embedding_meta(buffer);
-        gst_gemma4_embedding_meta_append(meta,
-                                         gst_gemma4_embedding_new(params, gst_buffer_ref(values)));
-    }
+        if (self->meta_types & GST_GEMMA4_META_OWN)
+            gst_gemma4_embedding_meta_append(gst_buffer_add_gemma4_embedding_meta(buffer),
+                                             gst_gemma4_embedding_ref(e));
 #ifdef HAVE_GST_TENSOR_META
-    if (self->meta_types & GST_GEMMA4_META_TENSOR)
-        gst_gemma4_tensor_meta_append(buffer, params->id, values, params->rows, params->cols);
+        if (self->meta_types & GST_GEMMA4_META_TENSOR)
+            gst_gemma4_tensor_meta_append(
+                buffer, gst_gemma4_embedding_get_id(e), gst_gemma4_embedding_get_data(e),
+                gst_gemma4_embedding_get_rows(e), gst_gemma4_embedding_get_cols(e));
 #endif
+    }
 }
 
-/* Runs the network on the loaded picture. Returns the vectors, float32 rows x cols; `encoded` is
- * the time of the core's call. */
-static GstBuffer *compute(GstGemma4Embed *self, gboolean normalize, guint *rows,
-                          GstClockTime *encoded)
+/* What is known of a frame without its pixels. */
+static void describe(GstGemma4Embed *self, GstBuffer *buffer, GstGemma4Job *job)
 {
-    gboolean pooled = self->output == GST_GEMMA4_OUTPUT_POOLED;
-    GstMapInfo map;
+    const GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
+    GstClockTime pts = GST_BUFFER_PTS(buffer);
 
-    *rows = pooled ? 1 : self->rows;
-    GstBuffer *values =
-        gst_buffer_new_allocate(NULL, (gsize)*rows * self->cols * sizeof(float), NULL);
-    gst_buffer_map(values, &map, GST_MAP_WRITE);
-    float *tokens = pooled ? self->tokens : (float *)map.data;
-
-    GstClockTime begin = gst_util_get_timestamp();
-    g4_encoder_encode(self->encoder, tokens);
-    *encoded = gst_util_get_timestamp() - begin;
-
-    if (pooled)
-        g4_tokens_mean(tokens, self->rows, self->cols, normalize, (float *)map.data);
-    gst_buffer_unmap(values, &map);
-    return values;
+    *job = (GstGemma4Job){
+        .info = self->info,
+        .pts = pts,
+        .running_time = GST_CLOCK_TIME_NONE,
+        .stream_time = GST_CLOCK_TIME_NONE,
+        .utc = gst_gemma4_job_find_utc(buffer),
+    };
+    if (segment->format == GST_FORMAT_TIME && GST_CLOCK_TIME_IS_VALID(pts)) {
+        job->stream_time = gst_segment_to_stream_time(segment, GST_FORMAT_TIME, pts);
+        job->running_time = gst_segment_to_running_time(segment, GST_FORMAT_TIME, pts);
+    }
 }
 
-/* Reads the picture into the encoder; the buffer is as it was and no longer in use. */
-static gboolean load(GstGemma4Embed *self, GstBuffer *buffer, GError **error)
+/* The frame is late and its embedding skipped. */
+static void post_qos(GstGemma4Embed *self, GstBuffer *buffer, const GstGemma4Job *job,
+                     GstClockTimeDiff jitter)
 {
-    G4Frame picture;
+    GST_OBJECT_LOCK(self);
+    gdouble proportion = self->late.proportion;
+    guint64 processed = self->stats.embedded + self->stats.reused;
+    guint64 skipped = self->stats.skipped_late;
+    GST_OBJECT_UNLOCK(self);
 
-    if (!gst_gemma4_frame_map(&self->frame, buffer, &picture, error))
-        return FALSE;
-    gboolean ok = prepare(self, picture.width, picture.height, error);
-    if (ok)
-        g4_encoder_load(self->encoder, &picture);
-    gst_gemma4_frame_unmap(&self->frame);
-    return ok;
+    GST_DEBUG_OBJECT(self, "frame %" G_GUINT64_FORMAT " is late by %" GST_STIME_FORMAT, job->frame,
+                     GST_STIME_ARGS(jitter));
+    GstMessage *message =
+        gst_message_new_qos(GST_OBJECT(self), FALSE, job->running_time, job->stream_time, job->pts,
+                            GST_BUFFER_DURATION(buffer));
+    gst_message_set_qos_values(message, jitter, proportion, 1000000);
+    gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, processed, skipped);
+    gst_element_post_message(GST_ELEMENT(self), message);
+}
+
+/* Counts the frame and decides whether it is embedded. */
+static gboolean choose(GstGemma4Embed *self, GstBuffer *buffer, GstGemma4Job *job)
+{
+    gboolean chosen = FALSE, late = FALSE;
+    GstClockTimeDiff jitter = 0;
+
+    GST_OBJECT_LOCK(self);
+    const GstGemma4Settings *settings = &self->settings;
+    job->frame = self->stats.frames++;
+    job->normalize = settings->normalize;
+    job->post_messages = settings->post_messages;
+    job->reuse_threshold = settings->reuse_threshold;
+    switch (gst_gemma4_pick_frame(&self->pick, settings->inference_interval, settings->max_rate_n,
+                                  settings->max_rate_d, job->stream_time)) {
+    case GST_GEMMA4_PICK_SKIP_INTERVAL:
+        self->stats.skipped_interval++;
+        break;
+    case GST_GEMMA4_PICK_SKIP_RATE:
+        self->stats.skipped_rate++;
+        break;
+    case GST_GEMMA4_PICK_EMBED:
+        late = settings->late_policy == GST_GEMMA4_LATE_SKIP &&
+               gst_gemma4_late_is_late(&self->late, job->running_time, &jitter);
+        if (late) {
+            self->stats.skipped_late++;
+        } else if (self->async && !gst_gemma4_async_is_free(self->async)) {
+            self->stats.dropped_async++;
+        } else {
+            gst_gemma4_pick_embedded(&self->pick, job->stream_time);
+            chosen = TRUE;
+        }
+        break;
+    }
+    GST_OBJECT_UNLOCK(self);
+    if (late)
+        post_qos(self, buffer, job, jitter);
+    return chosen;
 }
 
 static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer)
 {
     GstGemma4Embed *self = GST_GEMMA4_EMBED(base);
-    const G4Model *model = gst_gemma4_model_get(self->model);
-    GstClockTime begin = gst_util_get_timestamp();
-    GstClockTime pts = GST_BUFFER_PTS(buffer);
-    GstClockTime stream_time = GST_CLOCK_TIME_NONE, running_time = GST_CLOCK_TIME_NONE, encoded;
-    g_autoptr(GError) error = NULL;
+    GstGemma4Job job;
 
-    if (base->segment.format == GST_FORMAT_TIME && GST_CLOCK_TIME_IS_VALID(pts)) {
-        stream_time = gst_segment_to_stream_time(&base->segment, GST_FORMAT_TIME, pts);
-        running_time = gst_segment_to_running_time(&base->segment, GST_FORMAT_TIME, pts);
+    gst_gemma4_idle_touch(&self->idle);
+    if (self->async) {
+        g_autoptr(GPtrArray) results = gst_gemma4_async_take(self->async);
+
+        if (results)
+            attach(self, buffer, results);
+        if (gst_gemma4_async_has_failed(self->async)) /* and has posted why */
+            return GST_FLOW_ERROR;
     }
-
-    GST_OBJECT_LOCK(self);
-    guint64 frame = self->stats.frames++;
-    gboolean normalize = self->settings.normalize;
-    gboolean post_messages = self->settings.post_messages;
-    GstGemma4PickResult picked =
-        gst_gemma4_pick_frame(&self->pick, self->settings.inference_interval,
-                              self->settings.max_rate_n, self->settings.max_rate_d, stream_time);
-    if (picked == GST_GEMMA4_PICK_SKIP_INTERVAL)
-        self->stats.skipped_interval++;
-    else if (picked == GST_GEMMA4_PICK_SKIP_RATE)
-        self->stats.skipped_rate++;
-    GST_OBJECT_UNLOCK(self);
-    if (picked != GST_GEMMA4_PICK_EMBED)
+    describe(self, buffer, &job);
+    if (!choose(self, buffer, &job))
         return GST_FLOW_OK;
 
-    if (!load(self, buffer, &error)) {
-        GST_OBJECT_LOCK(self);
-        self->stats.failed++;
-        GST_OBJECT_UNLOCK(self);
-        post_error(self, error);
-        return GST_FLOW_ERROR;
+    job.buffer = gst_buffer_ref(buffer);
+    if (self->async) {
+        gst_gemma4_async_give(self->async, gst_gemma4_job_copy(&job));
+        return GST_FLOW_OK;
     }
-
-    GstGemma4EmbeddingParams params = GST_GEMMA4_EMBEDDING_PARAMS_INIT;
-    g_autoptr(GstBuffer) values = compute(self, normalize, &params.rows, &encoded);
-    gboolean pooled = self->output == GST_GEMMA4_OUTPUT_POOLED;
-    params.id = pooled ? "gemma4-pooled" : "gemma4-tokens";
-    params.cols = self->cols;
-    params.frame = frame;
-    params.pts = pts;
-    params.running_time = running_time;
-    params.utc = find_utc(buffer);
-    params.model_name = g4_model_get_name(model);
-    params.model_digest = g4_model_get_digest(model);
-    params.normalized = pooled && normalize;
-    attach(self, buffer, &params, values);
-    if (post_messages)
-        post_embedding(self, &params, stream_time, values);
-
-    GstClockTime total = gst_util_get_timestamp() - begin;
-    GST_OBJECT_LOCK(self);
-    self->stats.embedded++;
-    gst_gemma4_timing_add(&self->stats.inference, encoded);
-    gst_gemma4_timing_add(&self->stats.element, total - encoded);
-    GST_OBJECT_UNLOCK(self);
-    add_latency(self, total);
-    GST_LOG_OBJECT(self,
-                   "frame %" G_GUINT64_FORMAT ", pts %" GST_TIME_FORMAT
-                   ": %u x %u in %" G_GUINT64_FORMAT " ns",
-                   frame, GST_TIME_ARGS(pts), params.rows, params.cols, total);
+    g_autoptr(GPtrArray) results =
+        g_ptr_array_new_with_free_func((GDestroyNotify)gst_gemma4_embedding_unref);
+    gboolean ok = process(self, &job, results);
+    gst_clear_buffer(&job.buffer);
+    if (!ok)
+        return GST_FLOW_ERROR;
+    attach(self, buffer, results);
+    post_embeddings(self, &job, results);
     return GST_FLOW_OK;
 }
 
@@ -520,22 +798,8 @@ static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer)
  */
 static GstStructure *get_stats(GstGemma4Embed *self)
 {
-    const Stats *s = &self->stats;
-
     GST_OBJECT_LOCK(self);
-    GstStructure *structure = gst_structure_new(
-        "application/x-gemma4-stats", "frames", G_TYPE_UINT64, s->frames, "embedded", G_TYPE_UINT64,
-        s->embedded, "reused", G_TYPE_UINT64, G_GUINT64_CONSTANT(0), "skipped-interval",
-        G_TYPE_UINT64, s->skipped_interval, "skipped-rate", G_TYPE_UINT64, s->skipped_rate,
-        "skipped-late", G_TYPE_UINT64, G_GUINT64_CONSTANT(0), "dropped-async", G_TYPE_UINT64,
-        G_GUINT64_CONSTANT(0), "failed", G_TYPE_UINT64, s->failed, "inference-mean", G_TYPE_UINT64,
-        gst_gemma4_timing_mean(&s->inference), "inference-p50", G_TYPE_UINT64,
-        gst_gemma4_timing_percentile(&s->inference, 50), "inference-p95", G_TYPE_UINT64,
-        gst_gemma4_timing_percentile(&s->inference, 95), "inference-last", G_TYPE_UINT64,
-        s->inference.last, "element-mean", G_TYPE_UINT64, gst_gemma4_timing_mean(&s->element),
-        "model-bytes", G_TYPE_UINT64, s->model_bytes, "activation-bytes", G_TYPE_UINT64,
-        s->activation_bytes, "precision", G_TYPE_STRING, s->precision, "kernels", G_TYPE_STRING,
-        s->kernels, "digest", G_TYPE_STRING, s->digest, NULL);
+    GstStructure *structure = gst_gemma4_stats_to_structure(&self->stats);
     GST_OBJECT_UNLOCK(self);
     return structure;
 }
@@ -545,10 +809,16 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
     GstGemma4Embed *self = GST_GEMMA4_EMBED(object);
 
     GST_OBJECT_LOCK(self);
-    gboolean known = gst_gemma4_settings_set(&self->settings, id, value);
+    /* A model that is asked for while another runs is the property's value once it has taken
+     * over. */
+    gboolean known = (id == GST_GEMMA4_SETTING_MODEL &&
+                      gst_gemma4_swap_request(&self->swap, g_value_get_string(value))) ||
+                     gst_gemma4_settings_set(&self->settings, id, value);
     GST_OBJECT_UNLOCK(self);
     if (!known)
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+    if (id == GST_GEMMA4_SETTING_IDLE_UNLOAD)
+        gst_gemma4_idle_set_timeout(&self->idle, g_value_get_uint64(value));
 }
 
 static void get_property(GObject *object, guint id, GValue *value, GParamSpec *pspec)
@@ -570,10 +840,11 @@ static void finalize(GObject *object)
 {
     GstGemma4Embed *self = GST_GEMMA4_EMBED(object);
 
-    g_free(self->settings.model);
-    g_free(self->stats.precision);
-    g_free(self->stats.kernels);
-    g_free(self->stats.digest);
+    gst_gemma4_settings_clear(&self->settings);
+    gst_gemma4_stats_clear(&self->stats);
+    gst_gemma4_swap_clear(&self->swap);
+    gst_gemma4_idle_clear(&self->idle);
+    g_mutex_clear(&self->lock);
     G_OBJECT_CLASS(gst_gemma4_embed_parent_class)->finalize(object);
 }
 
@@ -596,6 +867,20 @@ static void gst_gemma4_embed_class_init(GstGemma4EmbedClass *klass)
                            "percentiles of the last 128), memory in bytes, and what runs",
                            GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 
+    /**
+     * GstGemma4Embed::model-updated:
+     * @embed: the element
+     * @model: the path that the property `model` now has
+     *
+     * A model that was set while another was in use has taken over; the next frame is computed
+     * with it. Emitted on the thread that loaded it.
+     *
+     * Since: 0.1
+     */
+    signals[SIGNAL_MODEL_UPDATED] =
+        g_signal_new("model-updated", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                     NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
+
     gst_element_class_add_static_pad_template(element_class, &sink_template);
     gst_element_class_add_static_pad_template(element_class, &src_template);
     gst_element_class_set_static_metadata(
@@ -603,22 +888,29 @@ static void gst_gemma4_embed_class_init(GstGemma4EmbedClass *klass)
         "Attaches embeddings of the frames, computed by the Gemma 4 vision encoder",
         "gst-gemma4 developers");
 
+    element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
     base_class->start = GST_DEBUG_FUNCPTR(start);
     base_class->stop = GST_DEBUG_FUNCPTR(stop);
     base_class->set_caps = GST_DEBUG_FUNCPTR(set_caps);
     base_class->query = GST_DEBUG_FUNCPTR(query);
     base_class->sink_event = GST_DEBUG_FUNCPTR(sink_event);
+    base_class->src_event = GST_DEBUG_FUNCPTR(src_event);
     base_class->transform_ip = GST_DEBUG_FUNCPTR(transform_ip);
 
     gst_type_mark_as_plugin_api(GST_TYPE_GEMMA4_OUTPUT, 0);
     gst_type_mark_as_plugin_api(GST_TYPE_GEMMA4_META_TYPES, 0);
+    gst_type_mark_as_plugin_api(GST_TYPE_GEMMA4_LATE_POLICY, 0);
     gst_type_mark_as_plugin_api(GST_TYPE_GEMMA4_RESIZE, 0);
     gst_type_mark_as_plugin_api(GST_TYPE_GEMMA4_PRECISION, 0);
 }
 
 static void gst_gemma4_embed_init(GstGemma4Embed *self)
 {
+    g_mutex_init(&self->lock);
     gst_gemma4_settings_init(&self->settings);
+    gst_gemma4_swap_init(&self->swap, load_aside, self);
+    gst_gemma4_idle_init(&self->idle, GST_OBJECT(self), idle_expired);
+    gst_video_info_init(&self->info);
     gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);
     gst_base_transform_set_gap_aware(GST_BASE_TRANSFORM(self), TRUE); /* GAP flags pass */
 }

@@ -29,7 +29,11 @@ GstGemma4PickResult gst_gemma4_pick_frame(GstGemma4Pick *pick, guint interval, g
     if (rate_n > 0 && GST_CLOCK_TIME_IS_VALID(pick->last) &&
         period(stream_time, rate_n, rate_d) == period(pick->last, rate_n, rate_d))
         return GST_GEMMA4_PICK_SKIP_RATE;
-
-    pick->last = stream_time;
     return GST_GEMMA4_PICK_EMBED;
+}
+
+void gst_gemma4_pick_embedded(GstGemma4Pick *pick, GstClockTime stream_time)
+{
+    if (GST_CLOCK_TIME_IS_VALID(stream_time))
+        pick->last = stream_time;
 }

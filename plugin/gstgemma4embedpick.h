@@ -24,10 +24,15 @@ typedef struct {
 /* Starts anew, as at the beginning of a stream and after a flush: the next frame is embedded. */
 void gst_gemma4_pick_reset(GstGemma4Pick *pick);
 
-/* Decides on the next frame. `interval` >= 1; `rate_n`/`rate_d` frames a second, rate_n 0: any;
- * `stream_time` may be GST_CLOCK_TIME_NONE, which the rate always lets through. */
+/* Decides on the next frame, which then either is embedded (gst_gemma4_pick_embedded) or is not
+ * after all, late as it is or with nobody free for it. `interval` >= 1; `rate_n`/`rate_d` frames a
+ * second, rate_n 0: any; `stream_time` may be GST_CLOCK_TIME_NONE, which the rate always lets
+ * through. */
 GstGemma4PickResult gst_gemma4_pick_frame(GstGemma4Pick *pick, guint interval, gint rate_n,
                                           gint rate_d, GstClockTime stream_time);
+
+/* The frame is embedded: the period of max-rate has its own. */
+void gst_gemma4_pick_embedded(GstGemma4Pick *pick, GstClockTime stream_time);
 
 G_END_DECLS
 

@@ -14,6 +14,19 @@ void gst_gemma4_settings_init(GstGemma4Settings *settings)
     };
 }
 
+GstGemma4Settings gst_gemma4_settings_copy(const GstGemma4Settings *settings)
+{
+    GstGemma4Settings copy = *settings;
+
+    copy.model = g_strdup(settings->model);
+    return copy;
+}
+
+void gst_gemma4_settings_clear(GstGemma4Settings *settings)
+{
+    g_clear_pointer(&settings->model, g_free);
+}
+
 gboolean gst_gemma4_settings_set(GstGemma4Settings *s, guint id, const GValue *value)
 {
     switch (id) {
@@ -48,6 +61,18 @@ gboolean gst_gemma4_settings_set(GstGemma4Settings *s, guint id, const GValue *v
     case GST_GEMMA4_SETTING_MAX_RATE:
         s->max_rate_n = gst_value_get_fraction_numerator(value);
         s->max_rate_d = gst_value_get_fraction_denominator(value);
+        break;
+    case GST_GEMMA4_SETTING_ASYNC:
+        s->async = g_value_get_boolean(value);
+        break;
+    case GST_GEMMA4_SETTING_LATE_POLICY:
+        s->late_policy = g_value_get_enum(value);
+        break;
+    case GST_GEMMA4_SETTING_REUSE_THRESHOLD:
+        s->reuse_threshold = g_value_get_double(value);
+        break;
+    case GST_GEMMA4_SETTING_IDLE_UNLOAD:
+        s->idle_unload = g_value_get_uint64(value);
         break;
     case GST_GEMMA4_SETTING_META_TYPES:
         s->meta_types = g_value_get_flags(value);
@@ -94,6 +119,18 @@ gboolean gst_gemma4_settings_get(const GstGemma4Settings *s, guint id, GValue *v
     case GST_GEMMA4_SETTING_MAX_RATE:
         gst_value_set_fraction(value, s->max_rate_n, s->max_rate_d);
         break;
+    case GST_GEMMA4_SETTING_ASYNC:
+        g_value_set_boolean(value, s->async);
+        break;
+    case GST_GEMMA4_SETTING_LATE_POLICY:
+        g_value_set_enum(value, s->late_policy);
+        break;
+    case GST_GEMMA4_SETTING_REUSE_THRESHOLD:
+        g_value_set_double(value, s->reuse_threshold);
+        break;
+    case GST_GEMMA4_SETTING_IDLE_UNLOAD:
+        g_value_set_uint64(value, s->idle_unload);
+        break;
     case GST_GEMMA4_SETTING_META_TYPES:
         g_value_set_flags(value, s->meta_types);
         break;
@@ -117,8 +154,10 @@ void gst_gemma4_settings_install(GObjectClass *klass)
         g_param_spec_string("model", "Model",
                             "Path of the checkpoint: a folder with config.json, a .safetensors "
                             "file or a model.safetensors.index.json; default none, which is an "
-                            "error at start",
-                            NULL, ready));
+                            "error at start. While playing, another one is loaded aside and put "
+                            "in its place between two frames; one that cannot be loaded is "
+                            "refused with a warning",
+                            NULL, playing));
     g_object_class_install_property(
         klass, GST_GEMMA4_SETTING_OUTPUT,
         g_param_spec_enum("output", "Output",
@@ -175,6 +214,33 @@ void gst_gemma4_settings_install(GObjectClass *klass)
                                 "each period is embedded, of those that inference-interval "
                                 "leaves; default 0/1: no limit",
                                 0, 1, G_MAXINT, 1, 0, 1, playing));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_ASYNC,
+        g_param_spec_boolean("async", "Async",
+                             "Pass each frame at once and compute on another thread; a frame that "
+                             "comes while that one is busy gets no embedding, and a result rides "
+                             "on the next buffer out; default false",
+                             FALSE, ready));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_LATE_POLICY,
+        g_param_spec_enum("late-policy", "Late policy",
+                          "What becomes of a frame that is late as QoS events say: its embedding "
+                          "is skipped and the picture passes, or it is embedded all the same; "
+                          "default skip",
+                          GST_TYPE_GEMMA4_LATE_POLICY, GST_GEMMA4_LATE_SKIP, playing));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_REUSE_THRESHOLD,
+        g_param_spec_double("reuse-threshold", "Reuse threshold",
+                            "A frame whose resized pixels differ from the last computed ones by "
+                            "at most this mean (0..255) gets the same vectors again; negative: "
+                            "never; default 0: only where they are equal",
+                            -1, 255, 0, playing));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_IDLE_UNLOAD,
+        g_param_spec_uint64("idle-unload", "Idle unload",
+                            "Nanoseconds without a frame after which the weights are given back, "
+                            "to be loaded again with the next frame; default 0: never",
+                            0, G_MAXUINT64, 0, playing));
     g_object_class_install_property(
         klass, GST_GEMMA4_SETTING_META_TYPES,
         g_param_spec_flags("meta-types", "Meta types",

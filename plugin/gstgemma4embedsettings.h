@@ -23,6 +23,10 @@ enum {
     GST_GEMMA4_SETTING_THREADS,
     GST_GEMMA4_SETTING_INFERENCE_INTERVAL,
     GST_GEMMA4_SETTING_MAX_RATE,
+    GST_GEMMA4_SETTING_ASYNC,
+    GST_GEMMA4_SETTING_LATE_POLICY,
+    GST_GEMMA4_SETTING_REUSE_THRESHOLD,
+    GST_GEMMA4_SETTING_IDLE_UNLOAD,
     GST_GEMMA4_SETTING_META_TYPES,
     GST_GEMMA4_SETTING_POST_MESSAGES,
     GST_GEMMA4_SETTING_END,
@@ -39,12 +43,20 @@ typedef struct {
     guint threads;
     guint inference_interval;
     gint max_rate_n, max_rate_d;
+    gboolean async;
+    GstGemma4LatePolicy late_policy;
+    gdouble reuse_threshold;
+    GstClockTime idle_unload; /* 0: never */
     GstGemma4MetaTypes meta_types;
     gboolean post_messages;
 } GstGemma4Settings;
 
 /* The defaults. */
 void gst_gemma4_settings_init(GstGemma4Settings *settings);
+
+/* A copy with strings of its own, and their end. */
+GstGemma4Settings gst_gemma4_settings_copy(const GstGemma4Settings *settings);
+void gst_gemma4_settings_clear(GstGemma4Settings *settings);
 
 /* Installs the properties with their ids. */
 void gst_gemma4_settings_install(GObjectClass *klass);

@@ -38,6 +38,20 @@ GType gst_gemma4_meta_types_get_type(void)
     return type;
 }
 
+GType gst_gemma4_late_policy_get_type(void)
+{
+    static gsize type = 0;
+    static const GEnumValue values[] = {
+        {GST_GEMMA4_LATE_SKIP, "Pass the picture, skip its embedding", "skip"},
+        {GST_GEMMA4_LATE_IGNORE, "Embed it all the same", "ignore"},
+        {0, NULL, NULL},
+    };
+
+    if (g_once_init_enter(&type))
+        g_once_init_leave(&type, g_enum_register_static("GstGemma4LatePolicy", values));
+    return type;
+}
+
 GType gst_gemma4_resize_get_type(void)
 {
     static gsize type = 0;

@@ -22,6 +22,11 @@ typedef enum {
     GST_GEMMA4_META_ANALYTICS = 1 << 2, /* tensors inside GstAnalyticsRelationMeta */
 } GstGemma4MetaTypes;
 
+typedef enum {
+    GST_GEMMA4_LATE_SKIP,
+    GST_GEMMA4_LATE_IGNORE,
+} GstGemma4LatePolicy;
+
 /* Those of GstGemma4MetaTypes that this build can attach. */
 #ifdef HAVE_GST_TENSOR_META
 #define GST_GEMMA4_META_AVAILABLE (GST_GEMMA4_META_OWN | GST_GEMMA4_META_TENSOR)
@@ -31,11 +36,13 @@ typedef enum {
 
 #define GST_TYPE_GEMMA4_OUTPUT (gst_gemma4_output_get_type())
 #define GST_TYPE_GEMMA4_META_TYPES (gst_gemma4_meta_types_get_type())
+#define GST_TYPE_GEMMA4_LATE_POLICY (gst_gemma4_late_policy_get_type())
 #define GST_TYPE_GEMMA4_RESIZE (gst_gemma4_resize_get_type())       /* values of G4Resize */
 #define GST_TYPE_GEMMA4_PRECISION (gst_gemma4_precision_get_type()) /* values of G4Precision */
 
 GType gst_gemma4_output_get_type(void);
 GType gst_gemma4_meta_types_get_type(void);
+GType gst_gemma4_late_policy_get_type(void);
 GType gst_gemma4_resize_get_type(void);
 GType gst_gemma4_precision_get_type(void);
 

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What computes: a checkpoint opened with an element's settings, one picture at a time.
+ *
+ *   GstGemma4Embedder *e = gst_gemma4_embedder_new(&settings, &error);
+ *   gst_gemma4_embedder_load(e, &picture, &error);        the picture is free again
+ *   gst_gemma4_embedder_compute(e, normalize, threshold, &vectors, &error);
+ *   gst_gemma4_embedder_free(e);
+ *
+ * It knows of neither buffers nor elements, so that one can be opened on another thread and put
+ * in the place of another between two frames. Not thread safe.
+ */
+#ifndef GST_GEMMA4_EMBEDDER_H
+#define GST_GEMMA4_EMBEDDER_H
+
+#include <gst/gst.h>
+
+#include "gemma4.h"
+#include "gstgemma4embedsettings.h"
+
+G_BEGIN_DECLS
+
+typedef struct GstGemma4Embedder GstGemma4Embedder;
+
+/* What comes of one picture. */
+typedef struct {
+    const gchar *id;   /* "gemma4-tokens", "gemma4-pooled"; static */
+    GstBuffer *values; /* float32 [rows, cols], not to be written to; the caller's */
+    guint rows, cols;
+    gboolean normalized;
+    gboolean reused;      /* those of an earlier picture, nothing was computed */
+    GstClockTime encoded; /* time in the core's encode call; 0 when reused */
+} GstGemma4Vectors;
+
+/* Opens `settings->model`, or finds it open in this process. Everything in `settings` is copied.
+ * NULL and `error` (G4_ERROR) as g4_model_open() and g4_encoder_new() set it. Thread safe. */
+GstGemma4Embedder *gst_gemma4_embedder_new(const GstGemma4Settings *settings, GError **error);
+void gst_gemma4_embedder_free(GstGemma4Embedder *embedder); /* NULL allowed */
+
+/* Makes ready for pictures of width x height; load() does it, too. Cheap when nothing changed. */
+gboolean gst_gemma4_embedder_prepare(GstGemma4Embedder *embedder, guint width, guint height,
+                                     GError **error);
+
+/* Reads the picture into the encoder. After it returns the picture is not needed any more. */
+gboolean gst_gemma4_embedder_load(GstGemma4Embedder *embedder, const G4Frame *picture,
+                                  GError **error);
+
+/* Computes the vectors of the loaded picture, or takes the last computed ones when its resized
+ * pixels differ from theirs by at most `reuse_threshold` (gstgemma4embedreuse.h; negative:
+ * never). TRUE with values NULL: it was cancelled. */
+gboolean gst_gemma4_embedder_compute(GstGemma4Embedder *embedder, gboolean normalize,
+                                     gdouble reuse_threshold, GstGemma4Vectors *vectors,
+                                     GError **error);
+
+/* While TRUE, a compute() gives up soon. Thread safe, also while another thread computes. */
+void gst_gemma4_embedder_set_cancelled(GstGemma4Embedder *embedder, gboolean cancelled);
+
+/* One inference on a black picture of the size last made ready; the vectors are thrown away.
+ * Returns how long resize and inference took, 0 when there was no memory for it. */
+GstClockTime gst_gemma4_embedder_warm_up(GstGemma4Embedder *embedder, guint width, guint height);
+
+/* Facts; strings live as long as the embedder. */
+const G4Model *gst_gemma4_embedder_get_model(const GstGemma4Embedder *embedder);
+guint64 gst_gemma4_embedder_get_bytes(const GstGemma4Embedder *embedder); /* without the weights */
+
+G_END_DECLS
+
+#endif /* GST_GEMMA4_EMBEDDER_H */
