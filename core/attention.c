@@ -7,6 +7,11 @@
 
 #include <math.h>
 
+/* The logit of a key that is not seen: so far below all others that its weight is 0, and finite, so
+ * that a row that sees nothing of its first block has no NaN in it: what that block adds is
+ * multiplied by 0 when the first visible key comes. */
+#define UNSEEN -1e30f
+
 static guint n_blocks(const G4KeyValues *kv)
 {
     return (kv->n + G4_KEY_BLOCK - 1) / G4_KEY_BLOCK;
@@ -56,15 +61,44 @@ void g4_attention_carve(G4AttentionScratch *a, const G4Gemm *gemm, guint head_di
     a->total = g4_scratch_take(scratch, G4_QUERY_BLOCK, sizeof(float));
 }
 
+/* Rows of q that follow each other, and which keys they see. */
+typedef struct Queries {
+    const void *q;
+    gsize stride; /* bytes */
+    guint first, rows;
+    guint radius;
+} Queries;
+
+/* The keys that any of the rows sees: begin .. end - 1. */
+static void visible_keys(const G4KeyValues *kv, const Queries *q, guint *begin, guint *end)
+{
+    *begin = q->first - MIN(q->first, q->radius);
+    *end = (guint)MIN((guint64)q->first + q->rows + q->radius, kv->n);
+}
+
+static void hide_keys(const Queries *q, guint first_key, guint keys, float *logits, gsize stride)
+{
+    for (guint i = 0; i < q->rows; i++, logits += stride) {
+        const guint at = q->first + i;
+        for (guint j = 0; j < keys; j++) {
+            const guint key = first_key + j;
+            if ((key > at ? key - at : at - key) > q->radius)
+                logits[j] = UNSEEN;
+        }
+    }
+}
+
 /* o[rows, d] of one head and one query block. */
-static void one_head(const G4KeyValues *kv, G4AttentionScratch *a, guint g, const void *q,
-                     gsize q_stride, guint rows, float *o, gsize o_stride)
+static void one_head(const G4KeyValues *kv, G4AttentionScratch *a, guint g, const Queries *q,
+                     float *o, gsize o_stride)
 {
     const G4Kernels *k = kv->kernels;
     const G4Gemm *gemm = k->attention;
     const guint d = kv->head_dim;
     const gsize logit_stride = g4_row_stride(G4_KEY_BLOCK), sum_stride = g4_row_stride(d);
+    const guint rows = q->rows;
     const void *weights = a->logits;
+    guint begin, end;
     gsize weight_stride = logit_stride * sizeof(float);
 
     if (gemm->load) {
@@ -75,37 +109,51 @@ static void one_head(const G4KeyValues *kv, G4AttentionScratch *a, guint g, cons
         a->max[i] = -INFINITY;
         a->total[i] = 0.0f;
     }
-    for (guint block = 0; block < n_blocks(kv); block++) {
+    visible_keys(kv, q, &begin, &end);
+    for (guint block = begin / G4_KEY_BLOCK; block * G4_KEY_BLOCK < end; block++) {
         const gsize at = (gsize)g * n_blocks(kv) + block;
-        const guint keys = MIN(kv->n - block * G4_KEY_BLOCK, G4_KEY_BLOCK);
+        const guint first_key = block * G4_KEY_BLOCK;
+        const guint keys = MIN(kv->n - first_key, G4_KEY_BLOCK);
+        const gboolean more = first_key > begin;
 
-        gemm->run(q, q_stride, rows, kv->k + at * kv->k_bytes, G4_KEY_BLOCK, d, 0, keys, 0, d,
+        gemm->run(q->q, q->stride, rows, kv->k + at * kv->k_bytes, G4_KEY_BLOCK, d, 0, keys, 0, d,
                   a->logits, logit_stride, FALSE);
+        if (q->radius < kv->n)
+            hide_keys(q, first_key, keys, a->logits, logit_stride);
         for (guint i = 0; i < rows; i++) {
             const float factor =
                 k->softmax(a->logits + i * logit_stride, keys, &a->max[i], &a->total[i]);
-            if (block > 0 && factor != 1.0f)
+            if (more && factor != 1.0f)
                 k->scale(a->sums + i * sum_stride, d, factor);
         }
         if (gemm->load)
             gemm->load(a->weights, weight_stride, a->logits, logit_stride, rows, keys, 0.0f, 1.0f,
                        NULL);
         gemm->run(weights, weight_stride, rows, kv->v + at * kv->v_bytes, d, G4_KEY_BLOCK, 0, d, 0,
-                  keys, a->sums, sum_stride, block > 0);
+                  keys, a->sums, sum_stride, more);
     }
     for (guint i = 0; i < rows; i++)
         for (guint j = 0; j < d; j++)
             o[i * o_stride + j] = a->sums[i * sum_stride + j] / a->total[i];
 }
 
-void g4_attention(const G4KeyValues *kv, G4AttentionScratch *a, const void *q, gsize q_stride,
-                  guint rows, guint heads, float *o, gsize o_stride)
+void g4_attention_within(const G4KeyValues *kv, G4AttentionScratch *a, const void *q,
+                         gsize q_stride, guint first, guint rows, guint heads, guint radius,
+                         float *o, gsize o_stride)
 {
     const guint d = kv->head_dim, group = heads / kv->kv_heads;
     const gsize head_bytes = d * kv->kernels->attention->element;
 
     for (guint h = 0; h < heads; h++)
-        for (guint i = 0; i < rows; i += G4_QUERY_BLOCK)
-            one_head(kv, a, h / group, (const guint8 *)q + i * q_stride + h * head_bytes, q_stride,
-                     MIN(rows - i, G4_QUERY_BLOCK), o + i * o_stride + h * d, o_stride);
+        for (guint i = 0; i < rows; i += G4_QUERY_BLOCK) {
+            const Queries queries = {(const guint8 *)q + i * q_stride + h * head_bytes, q_stride,
+                                     first + i, MIN(rows - i, G4_QUERY_BLOCK), radius};
+            one_head(kv, a, h / group, &queries, o + i * o_stride + h * d, o_stride);
+        }
+}
+
+void g4_attention(const G4KeyValues *kv, G4AttentionScratch *a, const void *q, gsize q_stride,
+                  guint rows, guint heads, float *o, gsize o_stride)
+{
+    g4_attention_within(kv, a, q, q_stride, 0, rows, heads, G_MAXUINT, o, o_stride);
 }

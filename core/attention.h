@@ -50,4 +50,10 @@ void g4_attention_carve(G4AttentionScratch *a, const G4Gemm *gemm, guint head_di
 void g4_attention(const G4KeyValues *kv, G4AttentionScratch *a, const void *q, gsize q_stride,
                   guint rows, guint heads, float *o, gsize o_stride);
 
+/* The same where a query sees only the keys at most `radius` away, to both sides; the first of the
+ * rows has position `first`. Blocks of keys that no row sees cost nothing. */
+void g4_attention_within(const G4KeyValues *kv, G4AttentionScratch *a, const void *q,
+                         gsize q_stride, guint first, guint rows, guint heads, guint radius,
+                         float *o, gsize o_stride);
+
 #endif /* G4_ATTENTION_H */
