@@ -235,9 +235,9 @@ void golden_compare_tokens(const char *what, const float *found, const float *ex
 /* ------------------------------------------------------------------------------------------
  * Cases
  */
-const char *const golden_cases[] = {"square",     "aspect",          "standardize", "sharded",
-                                    "tower_only", "embeddinggemma2", "unusual",     "bounds",
-                                    NULL};
+const char *const golden_cases[] = {"square",  "aspect",     "standardize",
+                                    "sharded", "tower_only", "embeddinggemma2",
+                                    "unusual", "bounds",     NULL};
 
 char *golden_case_path(const char *name, const char *file)
 {
