@@ -9,12 +9,14 @@
 
 const G4FormulaKind g4_formula_kinds[] = {
     {"base12", "12 layers, clipped linears, square 768x768", "model.", 12, TRUE, 3.0f, 1024, 2304,
-     768, 0, 0},
+     768, 0, 0, FALSE},
     {"e2b", "Gemma 4 E2B's tower: 16 layers, clipped linears, 280 tokens (video 70)", "model.", 16,
-     TRUE, 3.0f, 10240, 1536, 0, 280, 70},
+     TRUE, 3.0f, 10240, 1536, 0, 280, 70, FALSE},
     {"tower16", "EmbeddingGemma 2's tower: 16 layers, 280 tokens (video 140)", "", 16, FALSE, 0.0f,
-     10240, 512, 0, 280, 140},
-    {NULL, NULL, NULL, 0, FALSE, 0.0f, 0, 0, 0, 0, 0},
+     10240, 512, 0, 280, 140, FALSE},
+    {"embeddinggemma2", "EmbeddingGemma 2: that tower and the text encoder, a tokenizer of letters",
+     "", 16, FALSE, 0.0f, 10240, 512, 0, 280, 140, TRUE},
+    {NULL, NULL, NULL, 0, FALSE, 0.0f, 0, 0, 0, 0, 0, FALSE},
 };
 
 const G4FormulaKind *g4_formula_kind_find(const char *name)

@@ -38,6 +38,7 @@ typedef struct G4FormulaKind {
     guint square_size;       /* square policy: side in pixels; 0: aspect policy */
     guint image_soft_tokens; /* aspect policy: budgets of a picture and of a video frame */
     guint video_soft_tokens;
+    gboolean text; /* the text encoder's tensors come behind these (formula_text.h) */
 } G4FormulaKind;
 
 #define G4_FORMULA_HIDDEN 768
@@ -47,7 +48,7 @@ typedef struct G4FormulaKind {
 #define G4_FORMULA_PATCH 16
 #define G4_FORMULA_POOL 3
 
-/* The kinds, in a table that ends with a NULL name: base12, e2b, tower16. */
+/* The kinds, in a table that ends with a NULL name: base12, e2b, tower16, embeddinggemma2. */
 extern const G4FormulaKind g4_formula_kinds[];
 
 /* NULL without one of that name. */

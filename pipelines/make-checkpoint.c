@@ -11,6 +11,7 @@
 #define _GNU_SOURCE /* fallocate */
 
 #include "formula.h"
+#include "formula_text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -119,7 +120,12 @@ static char *config_json(const G4FormulaKind *kind, gboolean bf16)
                            "  \"audio_config\": null,\n",
                            embedding ? "EmbeddingGemma2Model" : "Gemma4ForConditionalGeneration",
                            embedding ? "embedding_gemma2" : "gemma4", dtype);
-    append_text_config(json, kind, dtype, embedding);
+    if (kind->text) {
+        g_autofree char *text = g4_formula_text_config(dtype);
+        g_string_append_printf(json, "  \"text_config\": %s,\n", text);
+    } else {
+        append_text_config(json, kind, dtype, embedding);
+    }
     append_vision_config(json, kind, dtype);
     if (!embedding)
         g_string_append(json, "  \"tie_word_embeddings\": true,\n");
@@ -370,6 +376,8 @@ static gboolean write_weights(const char *path, const G4FormulaKind *kind, guint
                               guint64 *bytes, GError **error)
 {
     g_autoptr(GArray) tensors = g4_formula_tensors(kind);
+    if (kind->text)
+        g4_formula_text_tensors(tensors);
     GString *header = safetensors_header(kind, tensors, item);
     g_autoptr(GArray) pieces = cut(tensors, item, header->len);
     Job job = {.pieces = (const Piece *)pieces->data, .n_pieces = pieces->len, .item = item};
@@ -418,6 +426,16 @@ static gboolean write_text(const char *folder, const char *name, const char *tex
     return g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_DURABLE, 0666, error);
 }
 
+/* What the text encoder has beside its tensors. */
+static gboolean write_text_files(const char *folder, GError **error)
+{
+    g_autofree char *tokenizer = g4_formula_text_tokenizer();
+    g_autofree char *prompts = g4_formula_text_prompts();
+
+    return write_text(folder, "tokenizer.json", tokenizer, error) &&
+           write_text(folder, "config_sentence_transformers.json", prompts, error);
+}
+
 static gboolean write_files(const char *folder, const G4FormulaKind *kind, gboolean bf16,
                             guint64 seed, guint64 *bytes, GError **error)
 {
@@ -426,6 +444,8 @@ static gboolean write_files(const char *folder, const G4FormulaKind *kind, gbool
     g_autofree char *processor = processor_json(kind, &processor_name);
     g_autofree char *weights = g_build_filename(folder, "model.safetensors", NULL);
 
+    if (kind->text && !write_text_files(folder, error))
+        return FALSE;
     return write_text(folder, "config.json", config, error) &&
            write_text(folder, processor_name, processor, error) &&
            write_weights(weights, kind, bf16 ? 2 : 4, seed, bytes, error);
@@ -434,8 +454,9 @@ static gboolean write_files(const char *folder, const G4FormulaKind *kind, gbool
 /* The files that write_files may have left, and the folder. */
 static void remove_folder(const char *folder)
 {
-    static const char *const names[] = {"config.json", "processor_config.json",
-                                        "preprocessor_config.json", "model.safetensors"};
+    static const char *const names[] = {
+        "config.json",       "processor_config.json", "preprocessor_config.json",
+        "model.safetensors", "tokenizer.json",        "config_sentence_transformers.json"};
     for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *path = g_build_filename(folder, names[i], NULL);
         g_unlink(path);
@@ -504,7 +525,7 @@ int main(int argc, char **argv)
 
     setlocale(LC_ALL, "");
     for (const G4FormulaKind *kind = g4_formula_kinds; kind->name; kind++)
-        g_string_append_printf(kinds, "  %-8s %s\n", kind->name, kind->what);
+        g_string_append_printf(kinds, "  %-15s %s\n", kind->name, kind->what);
     g_string_append(kinds, "\nDIR must be empty or not exist.\n");
     g_option_context_set_summary(
         context,
