@@ -31,7 +31,7 @@ static void disarm(GstGemma4Idle *idle)
 /* lock held; with no timer set. */
 static void arm(GstGemma4Idle *idle)
 {
-    if (!idle->clock || idle->timeout == 0 || idle->last >= GST_CLOCK_TIME_NONE - 1 - idle->timeout)
+    if (!idle->clock || idle->timeout == 0 || idle->timeout >= GST_CLOCK_TIME_NONE - idle->last)
         return;
     Timer *timer = g_new(Timer, 1);
     *timer = (Timer){idle, gst_object_ref(idle->owner)};
