@@ -110,22 +110,21 @@ static gboolean read_option(const Reader *r, const char *what, gboolean *value, 
 /* -------------------------------------------------------------------------------------------
  * added_tokens
  */
-static gboolean read_added_token(Reader *r, GError **error)
+/* One, of which the brace, at `offset`, is behind us. */
+static gboolean read_added_token(Reader *r, guint64 offset, GError **error)
 {
     static const char *const keys[] = {"id",     "content",    "single_word", "lstrip",
                                        "rstrip", "normalized", "special",     NULL};
     G4JsonEvent event;
     guint seen = 0, place;
     gboolean single_word = FALSE, special;
-    Added token = {0};
-    G4JsonMark mark;
-    g4_json_stream_get_mark(r->stream, &mark);
+    Added token = {.offset = offset};
     for (;;) {
         gboolean ok = TRUE;
         if (!next(r, &event, error))
             break;
         if (event.type == G4_JSON_END_OBJECT) {
-            event.offset = mark.offset;
+            event.offset = offset;
             if (seen != (1u << (G_N_ELEMENTS(keys) - 1)) - 1) {
                 malformed(r, &event,
                           "id, content, single_word, lstrip, rstrip, normalized and special of an "
@@ -138,10 +137,9 @@ static gboolean read_added_token(Reader *r, GError **error)
                 g_set_error(error, G4_ERROR, G4_ERROR_UNSUPPORTED,
                             "%s: byte %" G_GUINT64_FORMAT
                             ": added_tokens: found single_word for %s, expected false",
-                            r->stream->name, mark.offset, quoted);
+                            r->stream->name, offset, quoted);
                 break;
             }
-            token.offset = mark.offset;
             g_array_append_val(r->added, token);
             return TRUE;
         }
@@ -200,7 +198,7 @@ static gboolean read_added_tokens(Reader *r, GError **error)
             return TRUE;
         if (event.type != G4_JSON_BEGIN_OBJECT)
             return malformed(r, &event, "an added token", error);
-        if (!read_added_token(r, error))
+        if (!read_added_token(r, event.offset, error))
             return FALSE;
     }
 }

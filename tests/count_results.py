@@ -48,6 +48,9 @@ class Here:
         match = re.fullmatch(r"no-package:([\w.+-]+)", condition)
         if match:
             return run("pkg-config", "--exists", match[1]) is None
+        match = re.fullmatch(r"no-module:(\w+)", condition)
+        if match:
+            return run("python3", "-c", f"import {match[1]}") is None
         match = re.fullmatch(r"no-header:([\w./+-]+)", condition)
         if match:
             return run("cc", "-fsyntax-only", "-include", match[1], "-xc", "/dev/null") is None
