@@ -9,14 +9,14 @@
 
 const G4FormulaKind g4_formula_kinds[] = {
     {"base12", "12 layers, clipped linears, square 768x768", "model.", 12, TRUE, 3.0f, 1024, 2304,
-     768, 0, 0, FALSE},
+     768, 0, 0, FALSE, FALSE},
     {"e2b", "Gemma 4 E2B's tower: 16 layers, clipped linears, 280 tokens (video 70)", "model.", 16,
-     TRUE, 3.0f, 10240, 1536, 0, 280, 70, FALSE},
+     TRUE, 3.0f, 10240, 1536, 0, 280, 70, FALSE, FALSE},
     {"tower16", "EmbeddingGemma 2's tower: 16 layers, 280 tokens (video 140)", "", 16, FALSE, 0.0f,
-     10240, 512, 0, 280, 140, FALSE},
+     10240, 512, 0, 280, 140, FALSE, FALSE},
     {"embeddinggemma2", "EmbeddingGemma 2: that tower and the text encoder, a tokenizer of letters",
-     "", 16, FALSE, 0.0f, 10240, 512, 0, 280, 140, TRUE},
-    {NULL, NULL, NULL, 0, FALSE, 0.0f, 0, 0, 0, 0, 0, FALSE},
+     "", 16, FALSE, 0.0f, 10240, 512, 0, 280, 140, TRUE, FALSE},
+    {NULL, NULL, NULL, 0, FALSE, 0.0f, 0, 0, 0, 0, 0, FALSE, FALSE},
 };
 
 const G4FormulaKind *g4_formula_kind_find(const char *name)
@@ -58,6 +58,15 @@ static inline float value(guint64 z, float scale, float offset)
     return (float)((double)offset + (double)scale * u);
 }
 
+/* To nearest, ties to even; no value here is infinite or a NaN. */
+static inline guint16 bf16_nearest(float v)
+{
+    guint32 bits;
+
+    memcpy(&bits, &v, sizeof bits);
+    return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+}
+
 void g4_formula_fill_f32(guint64 base, guint64 first, gsize count, float scale, float offset,
                          float *dst)
 {
@@ -68,11 +77,37 @@ void g4_formula_fill_f32(guint64 base, guint64 first, gsize count, float scale, 
 void g4_formula_fill_bf16(guint64 base, guint64 first, gsize count, float scale, float offset,
                           guint16 *dst)
 {
+    for (gsize i = 0; i < count; i++)
+        dst[i] = bf16_nearest(value(g4_formula_integer(base, first + i), scale, offset));
+}
+
+gboolean g4_formula_is_outlier(guint64 base, guint64 channel)
+{
+    return g4_formula_integer(base, (G_GUINT64_CONSTANT(1) << 32) + channel) % 200 == 0;
+}
+
+void g4_formula_fill_tensor(const G4FormulaTensor *tensor, guint64 seed, guint64 first, gsize count,
+                            gboolean bf16, void *dst)
+{
+    const guint64 base = g4_formula_base(tensor->name, seed);
+
+    if (!tensor->norm && bf16)
+        g4_formula_fill_bf16(base, first, count, tensor->scale, tensor->offset, dst);
+    else if (!tensor->norm)
+        g4_formula_fill_f32(base, first, count, tensor->scale, tensor->offset, dst);
+    if (!tensor->norm)
+        return;
+
+    const guint64 norm = g4_formula_base(tensor->norm, seed);
+    const guint64 columns = tensor->dims[tensor->n_dims - 1];
     for (gsize i = 0; i < count; i++) {
-        float v = value(g4_formula_integer(base, first + i), scale, offset);
-        guint32 bits;
-        memcpy(&bits, &v, sizeof bits);
-        dst[i] = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+        float v = value(g4_formula_integer(base, first + i), tensor->scale, tensor->offset);
+        if (g4_formula_is_outlier(norm, (first + i) % columns))
+            v *= tensor->factor;
+        if (bf16)
+            ((guint16 *)dst)[i] = bf16_nearest(v);
+        else
+            ((float *)dst)[i] = v;
     }
 }
 
@@ -80,9 +115,12 @@ void g4_formula_fill_bf16(guint64 base, guint64 first, gsize count, float scale,
  * Tensors
  */
 
+#define OUTLIER 30.0f
+
 static void clear_tensor(gpointer tensor)
 {
     g_free(((G4FormulaTensor *)tensor)->name);
+    g_free(((G4FormulaTensor *)tensor)->norm);
 }
 
 /* Appends name (taken) of n_dims dimensions. Scale and offset are rounded to float32 here. */
@@ -102,6 +140,16 @@ static void add(GArray *tensors, char *name, guint n_dims, guint64 rows, guint64
     g_array_append_val(tensors, tensor);
 }
 
+/* Lets the tensor added last follow the outlying channels of `norm`, a name after `at`; NULL: of
+ * its own. */
+static void follow(GArray *tensors, const char *at, const char *norm, float factor)
+{
+    G4FormulaTensor *tensor = &g_array_index(tensors, G4FormulaTensor, tensors->len - 1);
+
+    tensor->norm = norm ? g_strconcat(at, norm, ".weight", NULL) : g_strdup(tensor->name);
+    tensor->factor = factor;
+}
+
 /* Uniform values of standard deviation 1 / sqrt(n). */
 static double lin(double n)
 {
@@ -115,12 +163,16 @@ GArray *g4_formula_tensors(const G4FormulaKind *kind)
     const struct {
         const char *name;
         guint64 rows, cols;
-        double in, out; /* factors of the clip bounds: the product before `down` is smaller */
+        double in, out;   /* factors of the clip bounds: the product before `down` is smaller */
+        const char *norm; /* ahead of it */
     } linears[] = {
-        {"self_attn.q_proj", Hd, D, 1.0, 1.0}, {"self_attn.k_proj", Hd, D, 1.0, 1.0},
-        {"self_attn.v_proj", Hd, D, 1.0, 1.0}, {"self_attn.o_proj", D, Hd, 1.0, 1.0},
-        {"mlp.gate_proj", F, D, 1.0, 1.0},     {"mlp.up_proj", F, D, 1.0, 1.0},
-        {"mlp.down_proj", D, F, 0.35, 0.4},
+        {"self_attn.q_proj", Hd, D, 1.0, 1.0, "input_layernorm"},
+        {"self_attn.k_proj", Hd, D, 1.0, 1.0, "input_layernorm"},
+        {"self_attn.v_proj", Hd, D, 1.0, 1.0, "input_layernorm"},
+        {"self_attn.o_proj", D, Hd, 1.0, 1.0, NULL},
+        {"mlp.gate_proj", F, D, 1.0, 1.0, "pre_feedforward_layernorm"},
+        {"mlp.up_proj", F, D, 1.0, 1.0, "pre_feedforward_layernorm"},
+        {"mlp.down_proj", D, F, 0.35, 0.4, NULL},
     };
     static const char *const norms[] = {"input_layernorm", "post_attention_layernorm",
                                         "pre_feedforward_layernorm", "post_feedforward_layernorm"};
@@ -143,14 +195,21 @@ GArray *g4_formula_tensors(const G4FormulaKind *kind)
 
     for (guint layer = 0; layer < kind->layers; layer++) {
         g_autofree char *at = g_strdup_printf("%sencoder.layers.%u.", tower, layer);
-        for (guint i = 0; i < G_N_ELEMENTS(norms); i++)
+        for (guint i = 0; i < G_N_ELEMENTS(norms); i++) {
             add(tensors, g_strconcat(at, norms[i], ".weight", NULL), 1, D, 0, 0.25, 1.0);
+            if (kind->outliers && !g_str_has_prefix(norms[i], "post_"))
+                follow(tensors, at, NULL, OUTLIER);
+        }
         add(tensors, g_strconcat(at, "self_attn.q_norm.weight", NULL), 1, d, 0, 0.25 * qk, qk);
         add(tensors, g_strconcat(at, "self_attn.k_norm.weight", NULL), 1, d, 0, 0.25 * qk, qk);
         for (guint i = 0; i < G_N_ELEMENTS(linears); i++) {
-            const double c = kind->clip_center, in = linears[i].in, out = linears[i].out;
+            const gboolean outliers = kind->outliers && linears[i].norm;
+            const double c = kind->clip_center, out = linears[i].out;
+            const double in = linears[i].in * (outliers ? OUTLIER : 1.0);
             add(tensors, g_strconcat(at, linears[i].name, ".linear.weight", NULL), 2,
                 linears[i].rows, linears[i].cols, lin(linears[i].cols), 0.0);
+            if (outliers)
+                follow(tensors, at, linears[i].norm, 1.0f / OUTLIER);
             if (!kind->clipped)
                 continue;
             add(tensors, g_strconcat(at, linears[i].name, ".input_min", NULL), 0, 0, 0,

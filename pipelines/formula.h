@@ -15,6 +15,12 @@
  * changes nothing. The name is the canonical one ("model.vision_tower...", "model.embed_vision...")
  * whatever prefix the file uses. bfloat16 is the float32 value rounded to nearest, ties to even.
  *
+ * With outliers, 0.5 % of the channels of the norms ahead of a layer's linears are made far larger
+ * than the rest, as training makes them: channel c of such a norm is one where z(2^32 + c) of the
+ * norm's stream is a multiple of 200. The norm's value is then taken times 30, and those of the
+ * linears' columns c over 30 (in float32, before any rounding to bfloat16), so that the products
+ * stay what they were; the linears' input bounds are 30 times as wide.
+ *
  * Such weights have the statistics of a trained network at each stage (norms, logits, clipped
  * shares), but they have learned nothing: two pictures' embeddings differ as their pixels do.
  *
@@ -38,7 +44,8 @@ typedef struct G4FormulaKind {
     guint square_size;       /* square policy: side in pixels; 0: aspect policy */
     guint image_soft_tokens; /* aspect policy: budgets of a picture and of a video frame */
     guint video_soft_tokens;
-    gboolean text; /* the text encoder's tensors come behind these (formula_text.h) */
+    gboolean text;     /* the text encoder's tensors come behind these (formula_text.h) */
+    gboolean outliers; /* none of the table has them: set in a copy */
 } G4FormulaKind;
 
 #define G4_FORMULA_HIDDEN 768
@@ -61,10 +68,12 @@ typedef struct G4FormulaTensor {
     guint64 dims[3];
     guint64 elements; /* 1 for a scalar (n_dims 0) */
     float scale, offset;
+    char *norm;   /* canonical name of the norm whose outlying channels this follows, or NULL */
+    float factor; /* of the values in these columns */
 } G4FormulaTensor;
 
 /* All tensors of `kind`, in the order of its file: a GArray of G4FormulaTensor that frees the
- * names; the caller's. */
+ * strings; the caller's. */
 GArray *g4_formula_tensors(const G4FormulaKind *kind);
 
 guint64 g4_formula_fnv1a64(const char *name);
@@ -80,6 +89,13 @@ void g4_formula_fill_f32(guint64 base, guint64 first, gsize count, float scale, 
                          float *dst);
 void g4_formula_fill_bf16(guint64 base, guint64 first, gsize count, float scale, float offset,
                           guint16 *dst);
+
+/* Whether channel c of the norm whose stream starts at `base` is far larger than the rest. */
+gboolean g4_formula_is_outlier(guint64 base, guint64 channel);
+
+/* The same of a tensor, with its outliers: float32, or bfloat16. */
+void g4_formula_fill_tensor(const G4FormulaTensor *tensor, guint64 seed, guint64 first, gsize count,
+                            gboolean bf16, void *dst);
 
 /* A picture of gradients, shapes, hard edges and a little noise: packed RGB, width x height x 3
  * bytes, into rgb. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gemma4-make-checkpoint KIND DIR [--dtype f32|bf16] [--seed N]
+ * gemma4-make-checkpoint KIND DIR [--dtype f32|bf16] [--seed N] [--outliers] [--layers N]
  *
  * Writes a checkpoint of full size, in the layout of the released ones, with weights from a
  * formula (formula.h): for trying, timing and comparing without a download. They are untrained.
@@ -239,7 +239,6 @@ static GString *safetensors_header(const G4FormulaKind *kind, const GArray *tens
 
 typedef struct Piece {
     const G4FormulaTensor *tensor;
-    guint64 base;  /* of the tensor's stream */
     guint64 first; /* element */
     gsize count;
     guint64 offset; /* in the file */
@@ -249,6 +248,7 @@ typedef struct Job {
     const Piece *pieces;
     guint n_pieces;
     guint item; /* bytes an element: 2 bf16, 4 f32 */
+    guint64 seed;
     int fd;
     atomic_uint next, done;
     atomic_int error; /* errno of the first failure */
@@ -278,18 +278,13 @@ static int write_at(int fd, const void *data, gsize size, guint64 offset)
     return 0;
 }
 
-static void fill_little_endian(const Piece *piece, guint item, void *buffer)
+static void fill_little_endian(const Piece *piece, const Job *job, void *buffer)
 {
-    const G4FormulaTensor *tensor = piece->tensor;
-    if (item == 2)
-        g4_formula_fill_bf16(piece->base, piece->first, piece->count, tensor->scale, tensor->offset,
-                             buffer);
-    else
-        g4_formula_fill_f32(piece->base, piece->first, piece->count, tensor->scale, tensor->offset,
-                            buffer);
+    g4_formula_fill_tensor(piece->tensor, job->seed, piece->first, piece->count, job->item == 2,
+                           buffer);
 #if G_BYTE_ORDER == G_BIG_ENDIAN
     for (gsize i = 0; i < piece->count; i++) {
-        if (item == 2)
+        if (job->item == 2)
             ((guint16 *)buffer)[i] = GUINT16_SWAP_LE_BE(((guint16 *)buffer)[i]);
         else
             ((guint32 *)buffer)[i] = GUINT32_SWAP_LE_BE(((guint32 *)buffer)[i]);
@@ -307,7 +302,7 @@ static gpointer work(gpointer data)
         if (i >= job->n_pieces)
             break;
         const Piece *piece = &job->pieces[i];
-        fill_little_endian(piece, job->item, buffer);
+        fill_little_endian(piece, job, buffer);
         int error = write_at(job->fd, buffer, piece->count * job->item, piece->offset);
         int none = 0;
         if (error)
@@ -380,13 +375,10 @@ static gboolean write_weights(const char *path, const G4FormulaKind *kind, guint
         g4_formula_text_tensors(tensors);
     GString *header = safetensors_header(kind, tensors, item);
     g_autoptr(GArray) pieces = cut(tensors, item, header->len);
-    Job job = {.pieces = (const Piece *)pieces->data, .n_pieces = pieces->len, .item = item};
+    Job job = {
+        .pieces = (const Piece *)pieces->data, .n_pieces = pieces->len, .item = item, .seed = seed};
     int number;
 
-    for (guint i = 0; i < pieces->len; i++) {
-        Piece *piece = &g_array_index(pieces, Piece, i);
-        piece->base = g4_formula_base(piece->tensor->name, seed);
-    }
     const Piece *end = &g_array_index(pieces, Piece, pieces->len - 1);
     *bytes = end->offset + end->count * item;
 
@@ -512,9 +504,14 @@ int main(int argc, char **argv)
 {
     g_autofree char *dtype = NULL;
     gint64 seed = 0;
+    gboolean outliers = FALSE;
+    int layers = 0;
     const GOptionEntry entries[] = {
         {"dtype", 0, 0, G_OPTION_ARG_STRING, &dtype, "f32 (default) or bf16", "f32|bf16"},
         {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "another set of values (default 0)", "N"},
+        {"outliers", 0, 0, G_OPTION_ARG_NONE, &outliers,
+         "make 0.5 % of the channels ahead of the layers' products 30 times as large", NULL},
+        {"layers", 0, 0, G_OPTION_ARG_INT, &layers, "so many layers instead of the kind's", "N"},
         G_OPTION_ENTRY_NULL,
     };
     const struct sigaction action = {.sa_handler = on_signal};
@@ -557,12 +554,19 @@ int main(int argc, char **argv)
                    seed);
         return 2;
     }
+    if (layers < 0 || layers > 64) {
+        g_printerr("gemma4-make-checkpoint: --layers %d: expected 1 to 64\n", layers);
+        return 2;
+    }
+    G4FormulaKind made = *kind;
+    made.outliers = outliers;
+    made.layers = layers ? (guint)layers : kind->layers;
 
     g_autofree char *folder = g_canonicalize_filename(argv[2], NULL);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
-    if (!make_checkpoint(folder, kind, bf16, seed, &bytes, &error)) {
+    if (!make_checkpoint(folder, &made, bf16, seed, &bytes, &error)) {
         g_printerr("gemma4-make-checkpoint: %s\n", error->message);
         return interrupted ? 128 + interrupted : 1;
     }

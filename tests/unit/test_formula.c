@@ -106,6 +106,42 @@ static void every_kind_lists_each_tensor_once(void)
     g_assert_null(g4_formula_kind_find(""));
 }
 
+/* What the norm gains in a channel the columns behind it lose; all else is as without. */
+static void outliers_are_in_a_norm_and_in_the_columns_behind_it(void)
+{
+    G4FormulaKind kind = *g4_formula_kind_find("base12");
+    g_autoptr(GArray) plain = g4_formula_tensors(&kind);
+    guint norms = 0, large = 0, matrices = 0;
+
+    kind.outliers = TRUE;
+    g_autoptr(GArray) tensors = g4_formula_tensors(&kind);
+    g_assert_cmpuint(tensors->len, ==, plain->len);
+    for (guint i = 0; i < tensors->len; i++) {
+        const G4FormulaTensor *tensor = &g_array_index(tensors, G4FormulaTensor, i);
+        const G4FormulaTensor *without = &g_array_index(plain, G4FormulaTensor, i);
+        float values[2 * 768], expected[2 * 768];
+        const gsize count = MIN(tensor->elements, G_N_ELEMENTS(values));
+        if (!tensor->norm)
+            continue;
+        g_assert_cmpstr(tensor->name, ==, without->name);
+        g_assert_cmpuint(tensor->dims[tensor->n_dims - 1], ==, 768);
+        g4_formula_fill_tensor(tensor, 3, 0, count, FALSE, values);
+        g4_formula_fill_tensor(without, 3, 0, count, FALSE, expected);
+        norms += tensor->n_dims == 1;
+        matrices += tensor->n_dims == 2;
+        for (gsize j = 0; j < count; j++) {
+            const gboolean is = g4_formula_is_outlier(g4_formula_base(tensor->norm, 3), j % 768);
+            large += is && tensor->n_dims == 1;
+            g_assert_cmpfloat(values[j], ==, is ? expected[j] * tensor->factor : expected[j]);
+        }
+    }
+    g_assert_cmpuint(norms, ==, 2 * 12);
+    g_assert_cmpuint(matrices, ==, 5 * 12);
+    /* 0.5 % of 24 x 768 channels are 92, give or take 10. */
+    g_assert_cmpuint(large, >, 60);
+    g_assert_cmpuint(large, <, 125);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -114,5 +150,6 @@ int main(int argc, char **argv)
     g_test_add_func("/formula/bf16", bf16_rounds_to_nearest_even);
     g_test_add_func("/formula/frames", frames_have_the_published_digests);
     g_test_add_func("/formula/tensors", every_kind_lists_each_tensor_once);
+    g_test_add_func("/formula/outliers", outliers_are_in_a_norm_and_in_the_columns_behind_it);
     return g_test_run();
 }
