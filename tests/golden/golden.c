@@ -232,6 +232,28 @@ void golden_compare_tokens(const char *what, const float *found, const float *ex
                            what, worst, frame, limits->token, limits->frame);
 }
 
+float *golden_encode(G4Model *model, const G4EncoderOptions *options, const guint8 *rgb,
+                     guint width, guint height, G4Probe probe, void *probe_user, guint *rows)
+{
+    g_autoptr(GError) error = NULL;
+    const G4Frame frame = {.data = rgb,
+                           .stride = (gsize)width * 3,
+                           .width = width,
+                           .height = height,
+                           .format = G4_PIXELS_RGB};
+
+    g_autoptr(G4Encoder) encoder = g4_encoder_new(model, options, &error);
+    g_assert_no_error(error);
+    g4_encoder_set_probe(encoder, probe, probe_user);
+    g4_encoder_prepare(encoder, width, height, &error);
+    g_assert_no_error(error);
+    *rows = g4_encoder_get_rows(encoder);
+    float *tokens = g_new(float, (gsize)*rows *g4_encoder_get_cols(encoder));
+    g4_encoder_load(encoder, &frame);
+    g4_encoder_encode(encoder, tokens);
+    return tokens;
+}
+
 /* ------------------------------------------------------------------------------------------
  * Cases
  */

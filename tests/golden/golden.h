@@ -93,6 +93,11 @@ typedef struct GoldenLimits {
 void golden_compare_tokens(const char *what, const float *found, const float *expected, guint rows,
                            guint cols, const GoldenLimits *limits);
 
+/* The soft tokens of a packed RGB picture of width x height, [*rows, g4_model_get_cols(model)]; the
+ * caller's. `probe` sees the stages, or is NULL. */
+float *golden_encode(G4Model *model, const G4EncoderOptions *options, const guint8 *rgb,
+                     guint width, guint height, G4Probe probe, void *probe_user, guint *rows);
+
 /* ------------------------------------------------------------------------------------------
  * The small cases, and the level of kernels that the environment's G4_CPU asks for.
  */

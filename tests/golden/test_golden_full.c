@@ -173,27 +173,14 @@ static float *encode(const Full *full, const char *folder, G4Precision precision
                      const gint32 *size, const guint8 *rgb, guint *rows, guint *cols)
 {
     g_autoptr(GError) error = NULL;
-    const G4Frame frame = {.data = rgb,
-                           .stride = (gsize)size[0] * 3,
-                           .width = size[0],
-                           .height = size[1],
-                           .format = G4_PIXELS_RGB};
-
     g_autoptr(G4Model) model =
         g4_model_open(folder, &(G4ModelOptions){.precision = precision}, &error);
-    g_assert_no_error(error);
-    g_autoptr(G4Encoder) encoder = g4_encoder_new(
-        model, &(G4EncoderOptions){.max_soft_tokens = full->max_soft_tokens}, &error);
-    g_assert_no_error(error);
-    g4_encoder_prepare(encoder, size[0], size[1], &error);
+
     g_assert_no_error(error);
     g_test_message("%s: kernels %s", g4_precision_name(precision), g4_model_get_kernels(model));
-    *rows = g4_encoder_get_rows(encoder);
-    *cols = g4_encoder_get_cols(encoder);
-    float *tokens = g_new(float, (gsize)*rows **cols);
-    g4_encoder_load(encoder, &frame);
-    g4_encoder_encode(encoder, tokens);
-    return tokens;
+    *cols = g4_model_get_cols(model);
+    return golden_encode(model, &(G4EncoderOptions){.max_soft_tokens = full->max_soft_tokens}, rgb,
+                         size[0], size[1], NULL, NULL, rows);
 }
 
 static void check_distance(const char *what, const float *found, const float *expected, guint n,
