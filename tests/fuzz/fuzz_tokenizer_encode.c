@@ -59,7 +59,7 @@ static void compare_words(const G4Tokenizer *tokenizer, const uint8_t *data, siz
 {
     g_autoptr(GArray) plain = g_array_new(FALSE, FALSE, sizeof(guint32));
     g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(guint32));
-    size = MIN(size, 256);
+    size = MIN(size, 64);
     g_autofree char *word = g_malloc(size + 1);
     for (size_t i = 0; i < size; i++)
         word[i] = (data[i] & 1) != 0 ? 'a' : 'b';
