@@ -470,7 +470,7 @@ static void pool(G4TextEncoder *e, gboolean normalize, float *out)
 static gboolean too_long(GError **error, const char *what, gsize n, gsize most)
 {
     g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
-                "%s of %" G_GSIZE_FORMAT ": expected at most %" G_GSIZE_FORMAT, what, n, most);
+                "%" G_GSIZE_FORMAT " %s: expected at most %" G_GSIZE_FORMAT, n, what, most);
     return FALSE;
 }
 
@@ -479,7 +479,7 @@ static gboolean append_text(GString *text, const char *more, gssize length, GErr
     const gsize n = length < 0 ? strlen(more) : (gsize)length;
 
     if (n > MAX_TEXT - text->len)
-        return too_long(error, "text with a length in bytes", n, MAX_TEXT - text->len);
+        return too_long(error, "bytes of text", n, MAX_TEXT - text->len);
     g_string_append_len(text, more, (gssize)n);
     return TRUE;
 }
@@ -496,8 +496,7 @@ static gboolean append_media(G4TextEncoder *e, const G4Part *part, GError **erro
         return FALSE;
     }
     if (part->rows > G4_TEXT_MAX_TOKENS)
-        return too_long(error, "a picture with a number of soft tokens", part->rows,
-                        G4_TEXT_MAX_TOKENS);
+        return too_long(error, "soft tokens of a picture", part->rows, G4_TEXT_MAX_TOKENS);
     if (image ? !m->has_image : !m->has_video) {
         g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
                     "%s: its tokenizer has no " G4_TOKEN_BOI ", %s or " G4_TOKEN_EOI
@@ -537,7 +536,7 @@ static gboolean tokenize(G4TextEncoder *e, const char *prompt, const G4Part *par
     if (!g4_tokenizer_encode(e->model->tokenizer, e->text->str, e->text->len, e->ids, error))
         return FALSE;
     if (e->ids->len > G4_TEXT_MAX_TOKENS)
-        return too_long(error, "an input with a number of tokens", e->ids->len, G4_TEXT_MAX_TOKENS);
+        return too_long(error, "tokens of an input", e->ids->len, G4_TEXT_MAX_TOKENS);
     if (e->ids->len == 0) {
         g_set_error_literal(error, G4_ERROR, G4_ERROR_SETTINGS,
                             "an input of no tokens: the tokenizer adds none to an empty text");
