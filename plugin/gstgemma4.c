@@ -3,6 +3,7 @@
  * The plugin: what it registers.
  */
 #include "gstembeddinggate.h"
+#include "gstembeddingmatch.h"
 #include "gstembeddingsink.h"
 #include "gstembeddingtensor.h"
 #include "gstgemma4embed.h"
@@ -22,6 +23,7 @@ static gboolean plugin_init(GstPlugin *plugin)
     any |= GST_ELEMENT_REGISTER(embeddingtensor, plugin);
     any |= GST_ELEMENT_REGISTER(embeddingsink, plugin);
     any |= GST_ELEMENT_REGISTER(embeddinggate, plugin);
+    any |= GST_ELEMENT_REGISTER(embeddingmatch, plugin);
     return any;
 }
 

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sentences and pictures to vectors.
+ */
+#include "gstembeddingmatchmodel.h"
+#include "gstembeddingmatchpicture.h"
+#include "gstembeddingvector.h"
+#include "gstgemma4model.h"
+
+#include <string.h>
+
+struct GstEmbeddingMatchModel {
+    gchar *path;
+
+    GMutex opening;         /* of the two that follow; never held while something is computed */
+    G4TextModel *text;      /* NULL until it is needed, then constant */
+    GstGemma4Model *vision; /* the same */
+
+    /* of the thread that embeds */
+    G4TextEncoder *text_encoder;
+    G4Encoder *encoder;
+};
+
+GstEmbeddingMatchModel *gst_embedding_match_model_new(const gchar *path)
+{
+    GstEmbeddingMatchModel *model = g_new0(GstEmbeddingMatchModel, 1);
+
+    model->path = g_strdup(path);
+    g_mutex_init(&model->opening);
+    return model;
+}
+
+void gst_embedding_match_model_free(GstEmbeddingMatchModel *model)
+{
+    if (model == NULL)
+        return;
+    g4_encoder_free(model->encoder);
+    gst_gemma4_model_release(model->vision);
+    g4_text_encoder_free(model->text_encoder);
+    g_clear_pointer(&model->text, g4_text_model_unref);
+    g_mutex_clear(&model->opening);
+    g_free(model->path);
+    g_free(model);
+}
+
+const gchar *gst_embedding_match_model_get_path(const GstEmbeddingMatchModel *model)
+{
+    return model->path;
+}
+
+static G4TextModel *open_text(GstEmbeddingMatchModel *model, GError **error)
+{
+    g_mutex_lock(&model->opening);
+    if (model->text == NULL)
+        model->text = g4_text_model_open(model->path, &(G4ModelOptions){0}, error);
+    g_mutex_unlock(&model->opening);
+    return model->text;
+}
+
+static G4Model *open_vision(GstEmbeddingMatchModel *model, GError **error)
+{
+    g_mutex_lock(&model->opening);
+    if (model->vision == NULL)
+        model->vision = gst_gemma4_model_acquire(model->path, G4_PRECISION_AUTO, error);
+    g_mutex_unlock(&model->opening);
+    return model->vision != NULL ? gst_gemma4_model_get(model->vision) : NULL;
+}
+
+static gboolean need_text(GstEmbeddingMatchModel *model, GError **error)
+{
+    if (model->text_encoder == NULL) {
+        G4TextModel *text = open_text(model, error);
+        if (text != NULL)
+            model->text_encoder = g4_text_encoder_new(text, &(G4TextEncoderOptions){0}, error);
+    }
+    return model->text_encoder != NULL;
+}
+
+static gboolean need_vision(GstEmbeddingMatchModel *model, GError **error)
+{
+    if (model->encoder == NULL) {
+        G4Model *vision = open_vision(model, error);
+        if (vision != NULL)
+            model->encoder = g4_encoder_new(vision, &(G4EncoderOptions){0}, error);
+    }
+    return model->encoder != NULL;
+}
+
+gboolean gst_embedding_match_model_open(GstEmbeddingMatchModel *model, GError **error)
+{
+    return g4_text_model_exists(model->path) ? need_text(model, error) : need_vision(model, error);
+}
+
+gboolean gst_embedding_match_model_find_prompt(GstEmbeddingMatchModel *model, const gchar *name,
+                                               const gchar **prompt, GError **error)
+{
+    *prompt = NULL;
+    if (!need_text(model, error))
+        return FALSE;
+    if (g_strcmp0(name, "none") == 0)
+        return TRUE;
+    *prompt = g4_text_model_get_prompt(model->text, name != NULL ? name : "query");
+    if (*prompt != NULL || name == NULL)
+        return TRUE;
+    g_autofree gchar *names =
+        g_strjoinv(", ", (gchar **)g4_text_model_get_prompt_names(model->text));
+    g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
+                "prompt: \"%s\" is none of the task prompts of %s; expected none%s%s", name,
+                model->path, *names ? ", " : "", names);
+    return FALSE;
+}
+
+gfloat *gst_embedding_match_model_embed_text(GstEmbeddingMatchModel *model, const gchar *prompt,
+                                             const gchar *text, guint *cols, GError **error)
+{
+    G4Part part = {.kind = G4_PART_TEXT, .text = text, .length = -1};
+
+    if (!need_text(model, error))
+        return NULL;
+    *cols = g4_text_encoder_get_cols(model->text_encoder);
+    g_autofree gfloat *vector = g_new(gfloat, *cols);
+    if (!g4_text_encoder_embed(model->text_encoder, prompt, &part, 1, TRUE, vector, error)) {
+        g_prefix_error(error, "label \"%.60s\": ", text);
+        return NULL;
+    }
+    return g_steal_pointer(&vector);
+}
+
+typedef struct {
+    GstEmbeddingMatchModel *model;
+    GstEmbeddingMatchPictureVectors *vectors;
+} PictureJob;
+
+static gboolean embed_frame(const G4Frame *picture, gpointer data, GError **error)
+{
+    PictureJob *job = data;
+    GstEmbeddingMatchModel *model = job->model;
+    GstEmbeddingMatchPictureVectors *v = job->vectors;
+
+    if (!g4_encoder_prepare(model->encoder, picture->width, picture->height, error))
+        return FALSE;
+    guint rows = g4_encoder_get_rows(model->encoder);
+    guint cols = g4_encoder_get_cols(model->encoder);
+    g_autofree gfloat *tokens = g_try_new(gfloat, (gsize)rows * cols);
+    if (tokens == NULL) {
+        g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS, "not enough memory for %u soft tokens",
+                    rows);
+        return FALSE;
+    }
+    g4_encoder_load(model->encoder, picture);
+    g4_encoder_encode(model->encoder, tokens);
+    v->pooled_cols = cols;
+    v->pooled = g_new(gfloat, cols);
+    g4_tokens_mean(tokens, rows, cols, TRUE, v->pooled);
+    if (model->text_encoder == NULL)
+        return TRUE;
+
+    G4Part part = {.kind = G4_PART_IMAGE, .tokens = tokens, .rows = rows};
+    v->joint_cols = g4_text_encoder_get_cols(model->text_encoder);
+    v->joint = g_new(gfloat, v->joint_cols);
+    return g4_text_encoder_embed(model->text_encoder, NULL, &part, 1, TRUE, v->joint, error);
+}
+
+gboolean gst_embedding_match_model_embed_picture(GstEmbeddingMatchModel *model, const gchar *path,
+                                                 const gint *cancelled,
+                                                 GstEmbeddingMatchPictureVectors *vectors,
+                                                 GError **error)
+{
+    PictureJob job = {model, vectors};
+
+    *vectors = (GstEmbeddingMatchPictureVectors){0};
+    if (!need_vision(model, error) ||
+        (g4_text_model_exists(model->path) && !need_text(model, error)))
+        return FALSE;
+    if (gst_embedding_match_read_picture(path, cancelled, embed_frame, &job, error))
+        return TRUE;
+    g_clear_pointer(&vectors->joint, g_free);
+    g_clear_pointer(&vectors->pooled, g_free);
+    return FALSE;
+}
+
+gboolean gst_embedding_match_model_has_digest(GstEmbeddingMatchModel *model, const gchar *digest)
+{
+    g_mutex_lock(&model->opening);
+    const gchar *ours = model->text != NULL ? g4_text_model_get_digest(model->text) : NULL;
+    g_mutex_unlock(&model->opening);
+    if (g_strcmp0(ours, digest) == 0)
+        return TRUE;
+    const G4Model *vision = open_vision(model, NULL);
+    return vision != NULL && strcmp(g4_model_get_digest(vision), digest) == 0;
+}
