@@ -51,3 +51,16 @@ uri_of()
     esac
     printf 'file://%s' "$_path"
 }
+
+# source_of SOURCE: the words that begin a launch line. A URI or a file becomes a uridecodebin; what
+# has a blank in it is words of a launch line already, such as "v4l2src device=/dev/video0".
+source_of()
+{
+    case $1 in
+    *' '*) printf '%s' "$1" ;;
+    *)
+        _uri=$(uri_of "$1") || exit 1
+        printf 'uridecodebin uri=%s' "$(quote "$_uri")"
+        ;;
+    esac
+}
