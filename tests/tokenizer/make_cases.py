@@ -20,7 +20,7 @@ import kinds
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", default=pathlib.Path(__file__).parent / "cases", type=pathlib.Path)
-    parser.add_argument("--texts", default=250, type=int)
+    parser.add_argument("--texts", default=200, type=int)
     args = parser.parse_args()
     args.out.mkdir(exist_ok=True)
     for kind in kinds.KINDS:
