@@ -72,6 +72,7 @@ struct _GstGemma4Embed {
     GstGemma4Stats stats;
     GstGemma4Pick pick;
     GstGemma4Late late;
+    guint stretches;       /* flushes and stream starts */
     GstClockTime latency;  /* as reported; 0 before the first inference */
     GstGemma4Async *async; /* from start to stop where asked for, else NULL */
 
@@ -84,6 +85,7 @@ struct _GstGemma4Embed {
     GstGemma4Embedder *embedder; /* NULL while the weights are given back; set with the object
                                     lock held, too, so that either lock is enough to look */
     GstGemma4Frame frame;
+    guint stretch;             /* of the frame last computed */
     GstGemma4Timing latencies; /* whole time of computed frames, the warm-up included */
 
     /* From start to stop the streaming thread's. */
@@ -142,7 +144,8 @@ static GstGemma4Embedder *set_embedder(GstGemma4Embed *self, GstGemma4Embedder *
     GstGemma4Embedder *old = self->embedder;
     self->embedder = embedder;
     if (embedder)
-        gst_gemma4_stats_set_model(&self->stats, gst_gemma4_embedder_get_model(embedder));
+        gst_gemma4_stats_set_model(&self->stats, gst_gemma4_embedder_get_model(embedder),
+                                   gst_gemma4_embedder_get_model_bytes(embedder));
     else
         self->stats.model_bytes = self->stats.activation_bytes = 0;
     GST_OBJECT_UNLOCK(self);
@@ -328,26 +331,33 @@ static gboolean embed(GstGemma4Embed *self, GstGemma4Job *job, GPtrArray *result
     GstClockTime begin = gst_util_get_timestamp();
     GstGemma4Vectors vectors;
 
+    if (job->stretch != self->stretch)
+        gst_gemma4_embedder_restart(self->embedder);
+    self->stretch = job->stretch;
     if (!load(self, job, error) ||
         !gst_gemma4_embedder_compute(self->embedder, job->normalize, job->reuse_threshold, &vectors,
                                      error))
         return FALSE;
-    if (!vectors.values) /* cancelled */
+    if (vectors.cancelled)
         return TRUE;
-    g_ptr_array_add(results, make_embedding(self, job, &vectors));
+    if (vectors.values)
+        g_ptr_array_add(results, make_embedding(self, job, &vectors));
     update_activation_bytes(self);
 
+    gboolean computed = vectors.encoded > 0;
     GstClockTime total = gst_util_get_timestamp() - begin;
     GST_OBJECT_LOCK(self);
-    if (vectors.reused) {
-        self->stats.reused++;
-    } else {
+    if (vectors.left_out) {
+        self->stats.skipped_interval++;
+    } else if (computed) {
         self->stats.embedded++;
         gst_gemma4_timing_add(&self->stats.inference, vectors.encoded);
         gst_gemma4_timing_add(&self->stats.element, total - vectors.encoded);
+    } else {
+        self->stats.reused++;
     }
     GST_OBJECT_UNLOCK(self);
-    *moved = !vectors.reused && add_latency(self, total);
+    *moved = computed && add_latency(self, total);
     GST_LOG_OBJECT(self,
                    "frame %" G_GUINT64_FORMAT ", pts %" GST_TIME_FORMAT
                    ": %u x %u in %" G_GUINT64_FORMAT " ns%s",
@@ -427,13 +437,6 @@ static gboolean check_settings(GstGemma4Embed *self, const GstGemma4Settings *se
                           ("model: not set; expected the path of a checkpoint"), (NULL));
         return FALSE;
     }
-    if (settings->output == GST_GEMMA4_OUTPUT_JOINT) {
-        GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS,
-                          ("output=joint: this build has no text encoder, so no joint vector; "
-                           "expected auto, pooled or tokens"),
-                          (NULL));
-        return FALSE;
-    }
     if (missing) {
         GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS,
                           ("meta-types: %s is not in this build%s",
@@ -496,7 +499,8 @@ static gboolean open_all(GstGemma4Embed *self)
         self->latency = 0;
         gst_gemma4_pick_reset(&self->pick);
         gst_gemma4_late_reset(&self->late);
-        gst_gemma4_stats_reset(&self->stats, gst_gemma4_embedder_get_model(embedder));
+        gst_gemma4_stats_reset(&self->stats, gst_gemma4_embedder_get_model(embedder),
+                               gst_gemma4_embedder_get_model_bytes(embedder));
         GST_OBJECT_UNLOCK(self);
         gst_gemma4_timing_reset(&self->latencies);
         GST_INFO_OBJECT(self,
@@ -603,6 +607,7 @@ static void set_flushing(GstGemma4Embed *self, gboolean flushing)
     if (self->async)
         gst_gemma4_async_set_flushing(self->async, flushing);
     if (!flushing) {
+        self->stretches++;
         gst_gemma4_pick_reset(&self->pick);
         gst_gemma4_late_reset(&self->late);
     }
@@ -636,6 +641,9 @@ static gboolean sink_event(GstBaseTransform *base, GstEvent *event)
     case GST_EVENT_SEGMENT_DONE:
     case GST_EVENT_STREAM_START: /* of another stream, to which they do not belong */
         send_rest(self);
+        GST_OBJECT_LOCK(self);
+        self->stretches++;
+        GST_OBJECT_UNLOCK(self);
         break;
     default:
         break;
@@ -729,6 +737,7 @@ static gboolean choose(GstGemma4Embed *self, GstBuffer *buffer, GstGemma4Job *jo
     GST_OBJECT_LOCK(self);
     const GstGemma4Settings *settings = &self->settings;
     job->frame = self->stats.frames++;
+    job->stretch = self->stretches;
     job->normalize = settings->normalize;
     job->post_messages = settings->post_messages;
     job->reuse_threshold = settings->reuse_threshold;

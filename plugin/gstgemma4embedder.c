@@ -4,39 +4,86 @@
  */
 #include "gstgemma4embedder.h"
 
+#include "gstgemma4embedjoint.h"
 #include "gstgemma4embedreuse.h"
 #include "gstgemma4model.h"
 
 struct GstGemma4Embedder {
     GstGemma4Model *model;
     G4Encoder *encoder;
-    GstGemma4Output output; /* pooled or tokens */
+    GstGemma4Output output; /* never auto */
+    GstGemma4Joint *joint;  /* for joint alone */
     guint rows, cols;       /* soft tokens of the prepared size */
-    float *tokens;          /* [rows, cols]; for pooled alone */
+    float *tokens;          /* [rows, cols]; not for tokens, which go where they belong. Those of
+                               the picture last computed: what reuse compares with */
     gsize tokens_size;      /* floats allocated there */
     GstGemma4Reuse reuse;
 };
+
+/* What is computed, of what is there. */
+static gboolean choose_output(GstGemma4Embedder *e, const GstGemma4Settings *settings,
+                              GError **error)
+{
+    const char *only_joint = settings->dimensions           ? "dimensions"
+                             : settings->prompt             ? "prompt"
+                             : settings->window != 1        ? "window"
+                             : settings->window_stride != 1 ? "window-stride"
+                                                            : NULL;
+    gboolean has_text = FALSE;
+
+    e->output = settings->output;
+    if (e->output == GST_GEMMA4_OUTPUT_AUTO || e->output == GST_GEMMA4_OUTPUT_JOINT)
+        has_text = g4_text_model_exists(settings->model);
+    if (e->output == GST_GEMMA4_OUTPUT_AUTO)
+        e->output = has_text ? GST_GEMMA4_OUTPUT_JOINT : GST_GEMMA4_OUTPUT_POOLED;
+    if (e->output == GST_GEMMA4_OUTPUT_JOINT && !has_text) {
+        g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
+                    "output=joint: %s has no text encoder (language_model.* tensors and a "
+                    "tokenizer.json); expected auto, pooled or tokens",
+                    settings->model);
+        return FALSE;
+    }
+    if (e->output != GST_GEMMA4_OUTPUT_JOINT && only_joint) {
+        g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS, "%s: only for output=joint, found %s%s",
+                    only_joint, e->output == GST_GEMMA4_OUTPUT_TOKENS ? "tokens" : "pooled",
+                    settings->output == GST_GEMMA4_OUTPUT_AUTO
+                        ? " (auto: the checkpoint has no text encoder)"
+                        : "");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean open_all(GstGemma4Embedder *e, const GstGemma4Settings *settings, GError **error)
+{
+    e->model = gst_gemma4_model_acquire(settings->model, settings->precision, error);
+    if (!e->model || !choose_output(e, settings, error))
+        return FALSE;
+    e->encoder = g4_encoder_new(gst_gemma4_model_get(e->model),
+                                &(G4EncoderOptions){
+                                    .resize = settings->resize,
+                                    .image_size = settings->image_size,
+                                    .max_soft_tokens = settings->max_soft_tokens,
+                                    .threads = settings->threads,
+                                    .background = settings->async,
+                                },
+                                error);
+    if (e->encoder && e->output == GST_GEMMA4_OUTPUT_JOINT) {
+        e->joint = gst_gemma4_joint_new(settings, g4_model_get_cols(gst_gemma4_model_get(e->model)),
+                                        error);
+        return e->joint != NULL;
+    }
+    return e->encoder != NULL;
+}
 
 GstGemma4Embedder *gst_gemma4_embedder_new(const GstGemma4Settings *settings, GError **error)
 {
     GstGemma4Embedder *e = g_new0(GstGemma4Embedder, 1);
 
-    e->output = settings->output == GST_GEMMA4_OUTPUT_TOKENS ? GST_GEMMA4_OUTPUT_TOKENS
-                                                             : GST_GEMMA4_OUTPUT_POOLED;
-    e->model = gst_gemma4_model_acquire(settings->model, settings->precision, error);
-    if (e->model) {
-        e->encoder = g4_encoder_new(gst_gemma4_model_get(e->model),
-                                    &(G4EncoderOptions){
-                                        .resize = settings->resize,
-                                        .image_size = settings->image_size,
-                                        .max_soft_tokens = settings->max_soft_tokens,
-                                        .threads = settings->threads,
-                                        .background = settings->async,
-                                    },
-                                    error);
+    if (!open_all(e, settings, error)) {
+        gst_gemma4_embedder_free(e);
+        return NULL;
     }
-    if (!e->encoder)
-        g_clear_pointer(&e, gst_gemma4_embedder_free);
     return e;
 }
 
@@ -46,6 +93,7 @@ void gst_gemma4_embedder_free(GstGemma4Embedder *e)
         return;
     gst_gemma4_reuse_clear(&e->reuse);
     g_free(e->tokens);
+    gst_gemma4_joint_free(e->joint);
     g4_encoder_free(e->encoder);
     gst_gemma4_model_release(e->model);
     g_free(e);
@@ -60,7 +108,9 @@ gboolean gst_gemma4_embedder_prepare(GstGemma4Embedder *e, guint width, guint he
     e->rows = g4_encoder_get_rows(e->encoder);
     e->cols = g4_encoder_get_cols(e->encoder);
     gsize n = (gsize)e->rows * e->cols;
-    if (e->output == GST_GEMMA4_OUTPUT_POOLED && n > e->tokens_size) {
+    if (e->joint && !gst_gemma4_joint_check(e->joint, e->rows, error))
+        return FALSE;
+    if (e->output != GST_GEMMA4_OUTPUT_TOKENS && n > e->tokens_size) {
         g_free(e->tokens);
         e->tokens = g_try_new(float, n);
         e->tokens_size = e->tokens ? n : 0;
@@ -81,55 +131,132 @@ gboolean gst_gemma4_embedder_load(GstGemma4Embedder *e, const G4Frame *picture, 
     return TRUE;
 }
 
-/* Runs the network on the loaded picture. NULL when it was cancelled. */
-static GstBuffer *encode(GstGemma4Embedder *e, gboolean normalize, guint rows,
-                         GstClockTime *encoded)
+/* Runs the network on the loaded picture. FALSE when it was cancelled. */
+static gboolean encode(GstGemma4Embedder *e, float *tokens, GstGemma4Vectors *vectors)
+{
+    GstClockTime begin = gst_util_get_timestamp();
+
+    vectors->cancelled = !g4_encoder_encode(e->encoder, tokens);
+    vectors->encoded = gst_util_get_timestamp() - begin;
+    return !vectors->cancelled;
+}
+
+/* Soft tokens, or their mean; NULL when it was cancelled. */
+static GstBuffer *compute_values(GstGemma4Embedder *e, gboolean normalize,
+                                 GstGemma4Vectors *vectors)
 {
     gboolean pooled = e->output == GST_GEMMA4_OUTPUT_POOLED;
-    GstBuffer *values = gst_buffer_new_allocate(NULL, (gsize)rows * e->cols * sizeof(float), NULL);
+    GstBuffer *values =
+        gst_buffer_new_allocate(NULL, (gsize)vectors->rows * vectors->cols * sizeof(float), NULL);
     GstMapInfo map;
 
     gst_buffer_map(values, &map, GST_MAP_WRITE);
-    float *tokens = pooled ? e->tokens : (float *)map.data;
-    GstClockTime begin = gst_util_get_timestamp();
-    if (!g4_encoder_encode(e->encoder, tokens)) {
-        gst_buffer_unmap(values, &map);
-        gst_buffer_unref(values);
-        return NULL;
-    }
-    *encoded = gst_util_get_timestamp() - begin;
-    if (pooled)
-        g4_tokens_mean(tokens, e->rows, e->cols, normalize, (float *)map.data);
+    gboolean done = encode(e, pooled ? e->tokens : (float *)map.data, vectors);
+    if (done && pooled)
+        g4_tokens_mean(e->tokens, e->rows, e->cols, normalize, (float *)map.data);
     gst_buffer_unmap(values, &map);
+    if (!done)
+        gst_clear_buffer(&values);
     return values;
+}
+
+static void keep(GstGemma4Embedder *e, gboolean normalized, GstBuffer *values)
+{
+    guint width, height;
+
+    g4_encoder_get_target(e->encoder, &width, &height);
+    gst_gemma4_reuse_keep(&e->reuse, g4_encoder_get_pixels(e->encoder), width, height, normalized,
+                          values);
+}
+
+static GstBuffer *find(GstGemma4Embedder *e, gboolean normalized, gdouble threshold)
+{
+    guint width, height;
+
+    g4_encoder_get_target(e->encoder, &width, &height);
+    return gst_gemma4_reuse_find(&e->reuse, g4_encoder_get_pixels(e->encoder), width, height,
+                                 normalized, threshold);
+}
+
+/* A window of several frames: what is reused of a frame is its soft tokens, and what is kept beside
+ * its pixels stands for them. */
+static gboolean compute_window(GstGemma4Embedder *e, gboolean normalize, gdouble threshold,
+                               GstGemma4Vectors *vectors, GError **error)
+{
+    g_autoptr(GstBuffer) same = find(e, FALSE, threshold);
+
+    if (!same) {
+        gst_gemma4_reuse_clear(&e->reuse); /* the tokens are about to change */
+        if (!encode(e, e->tokens, vectors))
+            return TRUE;
+        same = gst_buffer_new();
+        if (threshold >= 0)
+            keep(e, FALSE, same);
+    }
+    return gst_gemma4_joint_add(e->joint, e->tokens, e->rows, normalize, &vectors->values, error);
+}
+
+static gboolean compute_joint(GstGemma4Embedder *e, gboolean normalize, gdouble threshold,
+                              GstGemma4Vectors *vectors, GError **error)
+{
+    GstClockTime begin;
+
+    if (!gst_gemma4_joint_needs_next(e->joint)) {
+        gst_gemma4_joint_pass(e->joint);
+        vectors->left_out = TRUE;
+        return TRUE;
+    }
+    if (gst_gemma4_joint_get_window(e->joint) > 1)
+        return compute_window(e, normalize, threshold, vectors, error);
+
+    vectors->values = find(e, normalize, threshold);
+    if (vectors->values) {
+        gst_gemma4_joint_pass(e->joint);
+        vectors->reused = TRUE;
+        return TRUE;
+    }
+    if (!encode(e, e->tokens, vectors))
+        return TRUE;
+    begin = gst_util_get_timestamp();
+    if (!gst_gemma4_joint_add(e->joint, e->tokens, e->rows, normalize, &vectors->values, error))
+        return FALSE;
+    vectors->encoded += gst_util_get_timestamp() - begin;
+    if (threshold >= 0)
+        keep(e, normalize, vectors->values);
+    return TRUE;
 }
 
 gboolean gst_gemma4_embedder_compute(GstGemma4Embedder *e, gboolean normalize,
                                      gdouble reuse_threshold, GstGemma4Vectors *vectors,
                                      GError **error)
 {
-    gboolean pooled = e->output == GST_GEMMA4_OUTPUT_POOLED;
-    const guint8 *pixels = g4_encoder_get_pixels(e->encoder);
-    guint width, height;
+    gboolean is_tokens = e->output == GST_GEMMA4_OUTPUT_TOKENS;
 
-    g4_encoder_get_target(e->encoder, &width, &height);
     *vectors = (GstGemma4Vectors){
-        .id = pooled ? "gemma4-pooled" : "gemma4-tokens",
-        .rows = pooled ? 1 : e->rows,
-        .cols = e->cols,
-        .normalized = pooled && normalize,
+        .id = e->joint    ? "gemma4-joint"
+              : is_tokens ? "gemma4-tokens"
+                          : "gemma4-pooled",
+        .rows = is_tokens ? e->rows : 1,
+        .cols = e->joint ? gst_gemma4_joint_get_cols(e->joint) : e->cols,
+        .normalized = normalize && !is_tokens,
     };
-    vectors->values = gst_gemma4_reuse_find(&e->reuse, pixels, width, height, vectors->normalized,
-                                            reuse_threshold);
-    if (vectors->values) {
-        vectors->reused = TRUE;
-        return TRUE;
+    if (e->joint)
+        return compute_joint(e, normalize, reuse_threshold, vectors, error);
+
+    vectors->values = find(e, vectors->normalized, reuse_threshold);
+    vectors->reused = vectors->values != NULL;
+    if (!vectors->reused) {
+        vectors->values = compute_values(e, normalize, vectors);
+        if (vectors->values && reuse_threshold >= 0)
+            keep(e, vectors->normalized, vectors->values);
     }
-    vectors->values = encode(e, normalize, vectors->rows, &vectors->encoded);
-    if (vectors->values && reuse_threshold >= 0)
-        gst_gemma4_reuse_keep(&e->reuse, pixels, width, height, vectors->normalized,
-                              vectors->values);
     return TRUE;
+}
+
+void gst_gemma4_embedder_restart(GstGemma4Embedder *e)
+{
+    if (e->joint)
+        gst_gemma4_joint_restart(e->joint);
 }
 
 void gst_gemma4_embedder_set_cancelled(GstGemma4Embedder *e, gboolean cancelled)
@@ -156,6 +283,8 @@ GstClockTime gst_gemma4_embedder_warm_up(GstGemma4Embedder *e, guint width, guin
                                 });
     if (!g4_encoder_encode(e->encoder, tokens))
         return 0;
+    if (e->joint)
+        gst_gemma4_joint_warm_up(e->joint, tokens, e->rows);
     return gst_util_get_timestamp() - begin;
 }
 
@@ -164,8 +293,15 @@ const G4Model *gst_gemma4_embedder_get_model(const GstGemma4Embedder *e)
     return gst_gemma4_model_get(e->model);
 }
 
+guint64 gst_gemma4_embedder_get_model_bytes(const GstGemma4Embedder *e)
+{
+    return g4_model_get_bytes(gst_gemma4_embedder_get_model(e)) +
+           (e->joint ? gst_gemma4_joint_get_model_bytes(e->joint) : 0);
+}
+
 guint64 gst_gemma4_embedder_get_bytes(const GstGemma4Embedder *e)
 {
     return g4_encoder_get_bytes(e->encoder) + e->tokens_size * sizeof(float) +
-           gst_gemma4_reuse_get_bytes(&e->reuse);
+           gst_gemma4_reuse_get_bytes(&e->reuse) +
+           (e->joint ? gst_gemma4_joint_get_bytes(e->joint) : 0);
 }

@@ -28,8 +28,10 @@ typedef struct {
     GstBuffer *values; /* float32 [rows, cols], not to be written to; the caller's */
     guint rows, cols;
     gboolean normalized;
-    gboolean reused;      /* those of an earlier picture, nothing was computed */
-    GstClockTime encoded; /* time in the core's encode call; 0 when reused */
+    gboolean reused;      /* the values are those of an earlier picture */
+    gboolean cancelled;   /* the network was stopped on the way, nothing is known */
+    gboolean left_out;    /* no window has the picture; nothing was computed */
+    GstClockTime encoded; /* time in the core's encode calls; 0 when the network did not run */
 } GstGemma4Vectors;
 
 /* Opens `settings->model`, or finds it open in this process. Everything in `settings` is copied.
@@ -47,10 +49,13 @@ gboolean gst_gemma4_embedder_load(GstGemma4Embedder *embedder, const G4Frame *pi
 
 /* Computes the vectors of the loaded picture, or takes the last computed ones when its resized
  * pixels differ from theirs by at most `reuse_threshold` (gstgemma4embedreuse.h; negative:
- * never). TRUE with values NULL: it was cancelled. */
+ * never). TRUE with values NULL: it was cancelled, or this frame ends no window. */
 gboolean gst_gemma4_embedder_compute(GstGemma4Embedder *embedder, gboolean normalize,
                                      gdouble reuse_threshold, GstGemma4Vectors *vectors,
                                      GError **error);
+
+/* The next picture is of another stretch of the stream: it begins a window. */
+void gst_gemma4_embedder_restart(GstGemma4Embedder *embedder);
 
 /* While TRUE, a compute() gives up soon. Thread safe, also while another thread computes. */
 void gst_gemma4_embedder_set_cancelled(GstGemma4Embedder *embedder, gboolean cancelled);
@@ -61,6 +66,7 @@ GstClockTime gst_gemma4_embedder_warm_up(GstGemma4Embedder *embedder, guint widt
 
 /* Facts; strings live as long as the embedder. */
 const G4Model *gst_gemma4_embedder_get_model(const GstGemma4Embedder *embedder);
+guint64 gst_gemma4_embedder_get_model_bytes(const GstGemma4Embedder *embedder); /* of weights */
 guint64 gst_gemma4_embedder_get_bytes(const GstGemma4Embedder *embedder); /* without the weights */
 
 G_END_DECLS

@@ -15,6 +15,7 @@ typedef struct {
     GstBuffer *buffer; /* a reference, until the resized pixels exist; then NULL */
     GstVideoInfo info; /* of its caps */
     guint64 frame;
+    guint stretch; /* another one after each flush and stream start */
     GstClockTime pts, running_time, stream_time, utc; /* NONE where there is none */
     gboolean normalize;
     gboolean post_messages;

@@ -10,6 +10,8 @@ void gst_gemma4_settings_init(GstGemma4Settings *settings)
         .normalize = TRUE,
         .inference_interval = 1,
         .max_rate_d = 1,
+        .window = 1,
+        .window_stride = 1,
         .meta_types = GST_GEMMA4_META_AVAILABLE,
     };
 }
@@ -19,12 +21,14 @@ GstGemma4Settings gst_gemma4_settings_copy(const GstGemma4Settings *settings)
     GstGemma4Settings copy = *settings;
 
     copy.model = g_strdup(settings->model);
+    copy.prompt = g_strdup(settings->prompt);
     return copy;
 }
 
 void gst_gemma4_settings_clear(GstGemma4Settings *settings)
 {
     g_clear_pointer(&settings->model, g_free);
+    g_clear_pointer(&settings->prompt, g_free);
 }
 
 gboolean gst_gemma4_settings_set(GstGemma4Settings *s, guint id, const GValue *value)
@@ -73,6 +77,19 @@ gboolean gst_gemma4_settings_set(GstGemma4Settings *s, guint id, const GValue *v
         break;
     case GST_GEMMA4_SETTING_IDLE_UNLOAD:
         s->idle_unload = g_value_get_uint64(value);
+        break;
+    case GST_GEMMA4_SETTING_DIMENSIONS:
+        s->dimensions = g_value_get_uint(value);
+        break;
+    case GST_GEMMA4_SETTING_PROMPT:
+        g_free(s->prompt);
+        s->prompt = g_value_dup_string(value);
+        break;
+    case GST_GEMMA4_SETTING_WINDOW:
+        s->window = g_value_get_uint(value);
+        break;
+    case GST_GEMMA4_SETTING_WINDOW_STRIDE:
+        s->window_stride = g_value_get_uint(value);
         break;
     case GST_GEMMA4_SETTING_META_TYPES:
         s->meta_types = g_value_get_flags(value);
@@ -130,6 +147,18 @@ gboolean gst_gemma4_settings_get(const GstGemma4Settings *s, guint id, GValue *v
         break;
     case GST_GEMMA4_SETTING_IDLE_UNLOAD:
         g_value_set_uint64(value, s->idle_unload);
+        break;
+    case GST_GEMMA4_SETTING_DIMENSIONS:
+        g_value_set_uint(value, s->dimensions);
+        break;
+    case GST_GEMMA4_SETTING_PROMPT:
+        g_value_set_string(value, s->prompt);
+        break;
+    case GST_GEMMA4_SETTING_WINDOW:
+        g_value_set_uint(value, s->window);
+        break;
+    case GST_GEMMA4_SETTING_WINDOW_STRIDE:
+        g_value_set_uint(value, s->window_stride);
         break;
     case GST_GEMMA4_SETTING_META_TYPES:
         g_value_set_flags(value, s->meta_types);
@@ -241,6 +270,30 @@ void gst_gemma4_settings_install(GObjectClass *klass)
                             "Nanoseconds without a frame after which the weights are given back, "
                             "to be loaded again with the next frame; default 0: never",
                             0, G_MAXUINT64, 0, playing));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_DIMENSIONS,
+        g_param_spec_uint("dimensions", "Dimensions",
+                          "For joint vectors: keep the first n components, and with normalize "
+                          "scale them to length 1 again; default 0: all",
+                          0, G_MAXUINT, 0, ready));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_PROMPT,
+        g_param_spec_string("prompt", "Prompt",
+                            "For joint vectors: name of one of the checkpoint's task prompts, "
+                            "put before the frame; default none",
+                            NULL, ready));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_WINDOW,
+        g_param_spec_uint("window", "Window",
+                          "For joint vectors: so many embedded frames become one video vector, "
+                          "with the time of the last; default 1: each frame is a picture",
+                          1, G4_TEXT_MAX_TOKENS, 1, ready));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_WINDOW_STRIDE,
+        g_param_spec_uint("window-stride", "Window stride",
+                          "For joint vectors: embedded frames from one window's begin to the "
+                          "next one's; default 1",
+                          1, G_MAXUINT, 1, ready));
     g_object_class_install_property(
         klass, GST_GEMMA4_SETTING_META_TYPES,
         g_param_spec_flags("meta-types", "Meta types",

@@ -27,6 +27,10 @@ enum {
     GST_GEMMA4_SETTING_LATE_POLICY,
     GST_GEMMA4_SETTING_REUSE_THRESHOLD,
     GST_GEMMA4_SETTING_IDLE_UNLOAD,
+    GST_GEMMA4_SETTING_DIMENSIONS,
+    GST_GEMMA4_SETTING_PROMPT,
+    GST_GEMMA4_SETTING_WINDOW,
+    GST_GEMMA4_SETTING_WINDOW_STRIDE,
     GST_GEMMA4_SETTING_META_TYPES,
     GST_GEMMA4_SETTING_POST_MESSAGES,
     GST_GEMMA4_SETTING_END,
@@ -47,6 +51,9 @@ typedef struct {
     GstGemma4LatePolicy late_policy;
     gdouble reuse_threshold;
     GstClockTime idle_unload; /* 0: never */
+    guint dimensions;         /* 0: all */
+    gchar *prompt;            /* owned, NULL: none */
+    guint window, window_stride;
     GstGemma4MetaTypes meta_types;
     gboolean post_messages;
 } GstGemma4Settings;

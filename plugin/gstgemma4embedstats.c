@@ -12,21 +12,21 @@ void gst_gemma4_stats_clear(GstGemma4Stats *s)
     *s = (GstGemma4Stats){0};
 }
 
-void gst_gemma4_stats_set_model(GstGemma4Stats *s, const G4Model *model)
+void gst_gemma4_stats_set_model(GstGemma4Stats *s, const G4Model *model, guint64 bytes)
 {
     g_free(s->precision);
     g_free(s->kernels);
     g_free(s->digest);
-    s->model_bytes = g4_model_get_bytes(model);
+    s->model_bytes = bytes;
     s->precision = g_strdup(g4_precision_name(g4_model_get_precision(model)));
     s->kernels = g_strdup(g4_model_get_kernels(model));
     s->digest = g_strdup(g4_model_get_digest(model));
 }
 
-void gst_gemma4_stats_reset(GstGemma4Stats *s, const G4Model *model)
+void gst_gemma4_stats_reset(GstGemma4Stats *s, const G4Model *model, guint64 bytes)
 {
     gst_gemma4_stats_clear(s);
-    gst_gemma4_stats_set_model(s, model);
+    gst_gemma4_stats_set_model(s, model, bytes);
 }
 
 GstStructure *gst_gemma4_stats_to_structure(const GstGemma4Stats *s)

@@ -25,10 +25,10 @@ typedef struct {
 } GstGemma4Stats;
 
 /* Everything 0 and the model's facts, at a start. */
-void gst_gemma4_stats_reset(GstGemma4Stats *stats, const G4Model *model);
+void gst_gemma4_stats_reset(GstGemma4Stats *stats, const G4Model *model, guint64 bytes);
 
-/* The model's facts alone, when another one takes its place. */
-void gst_gemma4_stats_set_model(GstGemma4Stats *stats, const G4Model *model);
+/* The model's facts alone, when another one takes its place; `bytes` of weights. */
+void gst_gemma4_stats_set_model(GstGemma4Stats *stats, const G4Model *model, guint64 bytes);
 
 /* application/x-gemma4-stats, the caller's. */
 GstStructure *gst_gemma4_stats_to_structure(const GstGemma4Stats *stats);

@@ -11,8 +11,7 @@ GType gst_gemma4_output_get_type(void)
     static gsize type = 0;
     static const GEnumValue values[] = {
         {GST_GEMMA4_OUTPUT_AUTO, "The best vector that the checkpoint has", "auto"},
-        {GST_GEMMA4_OUTPUT_JOINT, "One vector in the space shared with text (not in this version)",
-         "joint"},
+        {GST_GEMMA4_OUTPUT_JOINT, "One vector in the space shared with text", "joint"},
         {GST_GEMMA4_OUTPUT_POOLED, "One vector, the mean of the soft tokens", "pooled"},
         {GST_GEMMA4_OUTPUT_TOKENS, "The soft tokens, one row each", "tokens"},
         {0, NULL, NULL},

@@ -9,16 +9,57 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-struct GstGemma4Model {
+/* What is opened of a checkpoint. */
+typedef struct {
+    gpointer (*open)(const char *path, const G4ModelOptions *options, GError **error);
+    void (*unref)(gpointer model);
+    G4Precision (*get_precision)(gconstpointer model);
+} Kind;
+
+static gpointer open_vision(const char *path, const G4ModelOptions *options, GError **error)
+{
+    return g4_model_open(path, options, error);
+}
+
+static void unref_vision(gpointer model)
+{
+    g4_model_unref(model);
+}
+
+static G4Precision get_vision_precision(gconstpointer model)
+{
+    return g4_model_get_precision(model);
+}
+
+static gpointer open_text(const char *path, const G4ModelOptions *options, GError **error)
+{
+    return g4_text_model_open(path, options, error);
+}
+
+static void unref_text(gpointer model)
+{
+    g4_text_model_unref(model);
+}
+
+static G4Precision get_text_precision(gconstpointer model)
+{
+    return g4_text_model_get_precision(model);
+}
+
+static const Kind vision = {open_vision, unref_vision, get_vision_precision};
+static const Kind text = {open_text, unref_text, get_text_precision};
+
+typedef struct {
+    const Kind *kind;
     char *key;             /* see checkpoint_key() */
     G4Precision precision; /* as asked while it is being opened, then the one in use */
     guint users;           /* under table_lock */
     GMutex opening;        /* held by the one who opens it; never together with table_lock */
-    G4Model *model;        /* under opening; constant once set */
-};
+    gpointer model;        /* under opening; constant once set */
+} Shared;
 
 static GMutex table_lock;
-static GList *table; /* of GstGemma4Model, under table_lock */
+static GList *table; /* of Shared, under table_lock */
 
 static void append_identity(GString *key, const char *path)
 {
@@ -65,11 +106,12 @@ static char *checkpoint_key(const char *path)
 }
 
 /* table_lock held. An entry that is not `except`. */
-static GstGemma4Model *find(const char *key, G4Precision precision, const GstGemma4Model *except)
+static Shared *find(const Kind *kind, const char *key, G4Precision precision, const Shared *except)
 {
     for (GList *l = table; l; l = l->next) {
-        GstGemma4Model *shared = l->data;
-        if (shared != except && shared->precision == precision && g_str_equal(shared->key, key))
+        Shared *shared = l->data;
+        if (shared != except && shared->kind == kind && shared->precision == precision &&
+            g_str_equal(shared->key, key))
             return shared;
     }
     return NULL;
@@ -78,16 +120,17 @@ static GstGemma4Model *find(const char *key, G4Precision precision, const GstGem
 /* What `auto` is on this processor, once a model opened with it has told; under table_lock. */
 static G4Precision auto_precision = G4_PRECISION_AUTO;
 
-static GstGemma4Model *find_or_add(const char *path, G4Precision precision)
+static Shared *find_or_add(const Kind *kind, const char *path, G4Precision precision)
 {
     g_autofree char *key = checkpoint_key(path);
 
     g_mutex_lock(&table_lock);
     if (precision == G4_PRECISION_AUTO)
         precision = auto_precision;
-    GstGemma4Model *shared = find(key, precision, NULL);
+    Shared *shared = find(kind, key, precision, NULL);
     if (!shared) {
-        shared = g_new0(GstGemma4Model, 1);
+        shared = g_new0(Shared, 1);
+        shared->kind = kind;
         shared->key = g_steal_pointer(&key);
         shared->precision = precision;
         g_mutex_init(&shared->opening);
@@ -98,12 +141,12 @@ static GstGemma4Model *find_or_add(const char *path, G4Precision precision)
     return shared;
 }
 
-static gboolean open_once(GstGemma4Model *shared, const char *path, GError **error)
+static gboolean open_once(Shared *shared, const char *path, GError **error)
 {
     g_mutex_lock(&shared->opening);
     if (!shared->model)
         shared->model =
-            g4_model_open(path, &(G4ModelOptions){.precision = shared->precision}, error);
+            shared->kind->open(path, &(G4ModelOptions){.precision = shared->precision}, error);
     gboolean opened = shared->model != NULL;
     g_mutex_unlock(&shared->opening);
     return opened;
@@ -111,13 +154,13 @@ static gboolean open_once(GstGemma4Model *shared, const char *path, GError **err
 
 /* Files `shared`, opened as `auto`, under the precision that this turned out to be. When somebody
  * has the checkpoint in that precision by name already, returns theirs with a use on it. */
-static GstGemma4Model *settle_precision(GstGemma4Model *shared)
+static Shared *settle_precision(Shared *shared)
 {
-    G4Precision precision = g4_model_get_precision(shared->model);
+    G4Precision precision = shared->kind->get_precision(shared->model);
 
     g_mutex_lock(&table_lock);
     auto_precision = precision;
-    GstGemma4Model *twin = find(shared->key, precision, shared);
+    Shared *twin = find(shared->kind, shared->key, precision, shared);
     if (twin)
         twin->users++;
     else
@@ -126,25 +169,7 @@ static GstGemma4Model *settle_precision(GstGemma4Model *shared)
     return twin;
 }
 
-GstGemma4Model *gst_gemma4_model_acquire(const char *path, G4Precision precision, GError **error)
-{
-    GstGemma4Model *shared = find_or_add(path, precision);
-    gboolean opened = open_once(shared, path, error);
-
-    if (opened && precision == G4_PRECISION_AUTO) {
-        GstGemma4Model *twin = settle_precision(shared);
-        if (twin) {
-            gst_gemma4_model_release(shared);
-            shared = twin;
-            opened = open_once(shared, path, error); /* theirs may have failed */
-        }
-    }
-    if (!opened)
-        g_clear_pointer(&shared, gst_gemma4_model_release);
-    return shared;
-}
-
-void gst_gemma4_model_release(GstGemma4Model *shared)
+static void release(Shared *shared)
 {
     if (!shared)
         return;
@@ -157,13 +182,58 @@ void gst_gemma4_model_release(GstGemma4Model *shared)
     if (!last)
         return;
 
-    g_clear_pointer(&shared->model, g4_model_unref);
+    if (shared->model)
+        shared->kind->unref(shared->model);
     g_mutex_clear(&shared->opening);
     g_free(shared->key);
     g_free(shared);
 }
 
+static Shared *acquire(const Kind *kind, const char *path, G4Precision precision, GError **error)
+{
+    Shared *shared = find_or_add(kind, path, precision);
+    gboolean opened = open_once(shared, path, error);
+
+    if (opened && precision == G4_PRECISION_AUTO) {
+        Shared *twin = settle_precision(shared);
+        if (twin) {
+            release(shared);
+            shared = twin;
+            opened = open_once(shared, path, error); /* theirs may have failed */
+        }
+    }
+    if (!opened)
+        g_clear_pointer(&shared, release);
+    return shared;
+}
+
+GstGemma4Model *gst_gemma4_model_acquire(const char *path, G4Precision precision, GError **error)
+{
+    return (GstGemma4Model *)acquire(&vision, path, precision, error);
+}
+
+void gst_gemma4_model_release(GstGemma4Model *shared)
+{
+    release((Shared *)shared);
+}
+
 G4Model *gst_gemma4_model_get(const GstGemma4Model *shared)
 {
-    return shared->model;
+    return ((const Shared *)shared)->model;
+}
+
+GstGemma4TextModel *gst_gemma4_text_model_acquire(const char *path, G4Precision precision,
+                                                  GError **error)
+{
+    return (GstGemma4TextModel *)acquire(&text, path, precision, error);
+}
+
+void gst_gemma4_text_model_release(GstGemma4TextModel *shared)
+{
+    release((Shared *)shared);
+}
+
+G4TextModel *gst_gemma4_text_model_get(const GstGemma4TextModel *shared)
+{
+    return ((const Shared *)shared)->model;
 }

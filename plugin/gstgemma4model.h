@@ -29,6 +29,14 @@ void gst_gemma4_model_release(GstGemma4Model *shared);
 /* The model; borrowed until the release. */
 G4Model *gst_gemma4_model_get(const GstGemma4Model *shared);
 
+/* The same for the checkpoint's text encoder, as g4_text_model_open() opens it. */
+typedef struct GstGemma4TextModel GstGemma4TextModel;
+
+GstGemma4TextModel *gst_gemma4_text_model_acquire(const char *path, G4Precision precision,
+                                                  GError **error);
+void gst_gemma4_text_model_release(GstGemma4TextModel *shared);
+G4TextModel *gst_gemma4_text_model_get(const GstGemma4TextModel *shared);
+
 G_END_DECLS
 
 #endif /* GST_GEMMA4_MODEL_H */
