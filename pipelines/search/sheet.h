@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The contact sheet: the frames that answer a question, as a PNG.
+ */
+#ifndef SEARCH_SHEET_H
+#define SEARCH_SHEET_H
+
+#include "searcher.h"
+
+/* The best frame of each moment with time code, score and film under the title, best first. A
+ * frame whose film is gone leaves an empty field that says so. The file is whole or not there. */
+gboolean sheet_draw(const GArray *answers, const char *title, const char *path, GError **error);
+
+/* Writes `surface` as a PNG: under another name first, then renamed. */
+gboolean sheet_write(cairo_surface_t *surface, const char *path, GError **error);
+
+#endif /* SEARCH_SHEET_H */
