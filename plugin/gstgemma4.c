@@ -4,6 +4,7 @@
  */
 #include "gstembeddinggate.h"
 #include "gstembeddingmatch.h"
+#include "gstembeddinggate.h"
 #include "gstembeddingsink.h"
 #include "gstembeddingtensor.h"
 #include "gstgemma4embed.h"
