@@ -260,6 +260,11 @@ static void end_job(Job *job, const char *why)
         index->failed++;
         progress_print(index->progress, "%s: %s%s: %s", job->given,
                        at ? "broken off at " : "skipped", at ? at : "", why);
+        g_autoptr(StoreStream) known = store_find_stream(index->store, job->stream.name, NULL);
+        if (known && known->n == 0 && !store_forget_stream(index->store, known->id, FALSE, &error)) {
+            give_up(index, error);
+            return;
+        }
     } else {
         job->stream.done = TRUE;
         if (!store_put_stream(index->store, &job->stream, &error)) {

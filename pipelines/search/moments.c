@@ -188,17 +188,23 @@ static GArray *select_candidates(const Score *scores, guint64 n, float least)
     return candidates;
 }
 
-GArray *moments_find(const Score *scores, guint64 n, guint top)
+double moments_mean(const Score *scores, guint64 n)
+{
+    double sum = 0;
+
+    for (guint64 i = 0; i < n; i++)
+        sum += scores[i].score;
+    return n > 0 ? sum / (double)n : 0;
+}
+
+GArray *moments_find(const Score *scores, guint64 n, double mean, guint top)
 {
     GArray *moments = g_array_new(FALSE, FALSE, sizeof(Moment));
-    Finder finder = {.scores = scores, .n = n};
+    Finder finder = {.scores = scores, .n = n, .mean = mean};
     guint64 wanted = MAX(SELECTION, (guint64)top * 16);
 
     if (n == 0 || top == 0)
         return moments;
-    for (guint64 i = 0; i < n; i++)
-        finder.mean += scores[i].score;
-    finder.mean /= (double)n;
     finder.taken = g_malloc0(n);
     finder.tracks = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, track_free);
 

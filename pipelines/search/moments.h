@@ -18,8 +18,11 @@ typedef struct {
     guint frames;
 } Moment;
 
+double moments_mean(const Score *scores, guint64 n); /* 0 of none */
+
 /* The `top` best moments, best first; of equal scores the one written first. `scores` may be of
- * any order and stays as it is. */
-GArray *moments_find(const Score *scores, guint64 n, guint top);
+ * any order and stays as it is; `mean` is the average of all frames of the index, whether they are
+ * among these or not. */
+GArray *moments_find(const Score *scores, guint64 n, double mean, guint top);
 
 #endif /* SEARCH_MOMENTS_H */

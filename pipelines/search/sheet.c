@@ -134,9 +134,9 @@ gboolean sheet_draw(const GArray *answers, const char *title, const char *path, 
     int height = HEAD + (int)rows * (CELL_H + CAPTION) + (int)(rows - 1) * GUTTER + MARGIN;
     g_autofree cairo_surface_t **frames = g_new0(cairo_surface_t *, MAX(1, n));
     g_autofree gboolean *tried = g_new0(gboolean, MAX(1, n));
-    g_autofree char *about = g_strdup_printf(n == 1 ? "%u moment in %u film" : "%u moments in %u %s",
-                                             n, count_films(answers, n),
-                                             count_films(answers, n) == 1 ? "film" : "films");
+    guint films = count_films(answers, n);
+    g_autofree char *about = g_strdup_printf("%u %s in %u %s", n, n == 1 ? "moment" : "moments",
+                                             films, films == 1 ? "film" : "films");
     cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
     cairo_t *cr = cairo_create(surface);
     double best = n > 0 ? g_array_index(answers, Answer, 0).moment.score : 0;

@@ -71,8 +71,8 @@ void store_stream_free(StoreStream *stream);
 
 /* By name; NULL without `error` where there is none. */
 StoreStream *store_find_stream(Store *store, const char *name, GError **error);
-StoreStream *store_get_stream(Store *store, gint64 id, GError **error); /* the same by id */
-GPtrArray *store_list_streams(Store *store, GError **error);            /* of StoreStream, by name */
+StoreStream *store_get_stream(Store *store, gint64 id, GError **error);
+GPtrArray *store_list_streams(Store *store, GError **error); /* of StoreStream, by name */
 
 /* Adds the stream or brings what is known of it up to date; `done` is written as it is. */
 gboolean store_put_stream(Store *store, const StoreStream *stream, GError **error);

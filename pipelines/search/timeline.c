@@ -54,7 +54,8 @@ static int compare_lanes(const void *a, const void *b)
 }
 
 /* The `top` films with the best scores. */
-static GPtrArray *make_lanes(Searcher *searcher, const Score *scores, guint top, GError **error)
+static GPtrArray *make_lanes(Searcher *searcher, const Score *scores, double mean, guint top,
+                             GError **error)
 {
     g_autoptr(GPtrArray) lanes = g_ptr_array_new_with_free_func(lane_free);
     g_autoptr(GHashTable) by_stream = g_hash_table_new(g_int64_hash, g_int64_equal);
@@ -79,7 +80,7 @@ static GPtrArray *make_lanes(Searcher *searcher, const Score *scores, guint top,
         g_autoptr(GError) problem = NULL;
         qsort(lane->scores->data, lane->scores->len, sizeof(Score), compare_pts);
         lane->moments = moments_find((const Score *)(gpointer)lane->scores->data,
-                                     lane->scores->len, MOST_THUMBS);
+                                     lane->scores->len, mean, MOST_THUMBS);
         lane->stream = store_get_stream(
             searcher->store, g_array_index(lane->scores, Score, 0).stream, &problem);
         if (problem) {
@@ -288,16 +289,14 @@ static void draw_lane(cairo_t *cr, Lane *lane, double low, double high, double y
 static gboolean draw(Searcher *searcher, const Score *scores, const char *title, guint top,
                      const char *path, GError **error)
 {
-    g_autoptr(GPtrArray) lanes = make_lanes(searcher, scores, top, error);
     guint64 n = vectors_count(searcher->vectors);
-    double mean = 0, best = -1;
+    double mean = moments_mean(scores, n), best = -1;
+    g_autoptr(GPtrArray) lanes = make_lanes(searcher, scores, mean, top, error);
 
     if (!lanes)
         return FALSE;
-    for (guint64 i = 0; i < n; i++) {
-        mean += scores[i].score / (double)n;
+    for (guint64 i = 0; i < n; i++)
         best = MAX(best, scores[i].score);
-    }
     int height = HEAD + (int)MAX(1, lanes->len) * (LANE + 24);
     cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, WIDTH, height);
     cairo_t *cr = cairo_create(surface);
