@@ -4,7 +4,6 @@
  */
 #include "gstembeddinggate.h"
 #include "gstembeddingmatch.h"
-#include "gstembeddinggate.h"
 #include "gstembeddingsink.h"
 #include "gstembeddingtensor.h"
 #include "gstgemma4embed.h"
