@@ -7,14 +7,13 @@
 #include "gstembeddingvector.h"
 #include "gstgemma4model.h"
 
-#include <string.h>
-
 struct GstEmbeddingMatchModel {
     gchar *path;
 
-    GMutex opening;         /* of the two that follow; never held while something is computed */
-    G4TextModel *text;      /* NULL until it is needed, then constant */
-    GstGemma4Model *vision; /* the same */
+    GMutex opening;           /* of these; never held while something is computed */
+    GstGemma4TextModel *text; /* NULL until it is needed, then constant */
+    GstGemma4Model *vision;   /* the same */
+    gchar *vision_digest;     /* known once the vision encoder was open */
 
     /* of the thread that embeds */
     G4TextEncoder *text_encoder;
@@ -37,7 +36,8 @@ void gst_embedding_match_model_free(GstEmbeddingMatchModel *model)
     g4_encoder_free(model->encoder);
     gst_gemma4_model_release(model->vision);
     g4_text_encoder_free(model->text_encoder);
-    g_clear_pointer(&model->text, g4_text_model_unref);
+    gst_gemma4_text_model_release(model->text);
+    g_free(model->vision_digest);
     g_mutex_clear(&model->opening);
     g_free(model->path);
     g_free(model);
@@ -52,9 +52,9 @@ static G4TextModel *open_text(GstEmbeddingMatchModel *model, GError **error)
 {
     g_mutex_lock(&model->opening);
     if (model->text == NULL)
-        model->text = g4_text_model_open(model->path, &(G4ModelOptions){0}, error);
+        model->text = gst_gemma4_text_model_acquire(model->path, G4_PRECISION_AUTO, error);
     g_mutex_unlock(&model->opening);
-    return model->text;
+    return model->text != NULL ? gst_gemma4_text_model_get(model->text) : NULL;
 }
 
 static G4Model *open_vision(GstEmbeddingMatchModel *model, GError **error)
@@ -99,11 +99,11 @@ gboolean gst_embedding_match_model_find_prompt(GstEmbeddingMatchModel *model, co
         return FALSE;
     if (g_strcmp0(name, "none") == 0)
         return TRUE;
-    *prompt = g4_text_model_get_prompt(model->text, name != NULL ? name : "query");
+    const G4TextModel *text = gst_gemma4_text_model_get(model->text);
+    *prompt = g4_text_model_get_prompt(text, name != NULL ? name : "query");
     if (*prompt != NULL || name == NULL)
         return TRUE;
-    g_autofree gchar *names =
-        g_strjoinv(", ", (gchar **)g4_text_model_get_prompt_names(model->text));
+    g_autofree gchar *names = g_strjoinv(", ", (gchar **)g4_text_model_get_prompt_names(text));
     g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
                 "prompt: \"%s\" is none of the task prompts of %s; expected none%s%s", name,
                 model->path, *names ? ", " : "", names);
@@ -179,13 +179,27 @@ gboolean gst_embedding_match_model_embed_picture(GstEmbeddingMatchModel *model, 
     return FALSE;
 }
 
+/* opening held. The vision encoder's digest; NULL where it cannot be opened. Whoever embeds the
+ * frames in this process has it open, so that this costs nothing then. */
+static const gchar *find_vision_digest(GstEmbeddingMatchModel *model)
+{
+    if (model->vision_digest == NULL) {
+        GstGemma4Model *vision = gst_gemma4_model_acquire(model->path, G4_PRECISION_AUTO, NULL);
+        if (vision != NULL)
+            model->vision_digest = g_strdup(g4_model_get_digest(gst_gemma4_model_get(vision)));
+        gst_gemma4_model_release(vision);
+    }
+    return model->vision_digest;
+}
+
 gboolean gst_embedding_match_model_has_digest(GstEmbeddingMatchModel *model, const gchar *digest)
 {
     g_mutex_lock(&model->opening);
-    const gchar *ours = model->text != NULL ? g4_text_model_get_digest(model->text) : NULL;
+    const gchar *text = model->text != NULL
+                            ? g4_text_model_get_digest(gst_gemma4_text_model_get(model->text))
+                            : NULL;
+    gboolean same =
+        g_strcmp0(text, digest) == 0 || g_strcmp0(find_vision_digest(model), digest) == 0;
     g_mutex_unlock(&model->opening);
-    if (g_strcmp0(ours, digest) == 0)
-        return TRUE;
-    const G4Model *vision = open_vision(model, NULL);
-    return vision != NULL && strcmp(g4_model_get_digest(vision), digest) == 0;
+    return same;
 }
