@@ -48,6 +48,27 @@ void g4_key_values_pack(G4KeyValues *kv, guint first, guint count, const float *
     }
 }
 
+static gsize head_bytes(const G4Gemm *gemm, guint d)
+{
+    return gemm->load ? gemm->loaded_stride(d) : d * sizeof(float);
+}
+
+gsize g4_queries_stride(const G4Gemm *gemm, guint heads, guint d)
+{
+    if (!gemm->load)
+        return g4_row_stride(heads * d) * sizeof(float);
+    const gsize bytes = heads * head_bytes(gemm, d);
+    return bytes % 1024 == 0 ? bytes + 64 : bytes;
+}
+
+void g4_queries_load(const G4Gemm *gemm, void *dst, gsize dst_stride, const float *q,
+                     gsize q_stride, guint rows, guint heads, guint d)
+{
+    for (guint h = 0; h < heads; h++)
+        gemm->load((guint8 *)dst + h * head_bytes(gemm, d), dst_stride, q + h * d, q_stride, rows,
+                   d, -INFINITY, INFINITY, NULL);
+}
+
 void g4_attention_carve(G4AttentionScratch *a, const G4Gemm *gemm, guint head_dim,
                         G4Scratch *scratch)
 {
@@ -95,6 +116,7 @@ static void one_head(const G4KeyValues *kv, G4AttentionScratch *a, guint g, cons
     const G4Kernels *k = kv->kernels;
     const G4Gemm *gemm = k->attention;
     const guint d = kv->head_dim;
+    const __typeof__(gemm->run) multiply_values = gemm->run_t ? gemm->run_t : gemm->run;
     const gsize logit_stride = g4_row_stride(G4_KEY_BLOCK), sum_stride = g4_row_stride(d);
     const guint rows = q->rows;
     const void *weights = a->logits;
@@ -126,11 +148,12 @@ static void one_head(const G4KeyValues *kv, G4AttentionScratch *a, guint g, cons
             if (more && factor != 1.0f)
                 k->scale(a->sums + i * sum_stride, d, factor);
         }
+        const void *values = kv->v + at * kv->v_bytes;
         if (gemm->load)
             gemm->load(a->weights, weight_stride, a->logits, logit_stride, rows, keys, 0.0f, 1.0f,
-                       NULL);
-        gemm->run(weights, weight_stride, rows, kv->v + at * kv->v_bytes, d, G4_KEY_BLOCK, 0, d, 0,
-                  keys, a->sums, sum_stride, more);
+                       gemm->scales_t ? gemm->scales_t(values, d, G4_KEY_BLOCK) : NULL);
+        multiply_values(weights, weight_stride, rows, values, d, G4_KEY_BLOCK, 0, d, 0, keys,
+                        a->sums, sum_stride, more);
     }
     for (guint i = 0; i < rows; i++)
         for (guint j = 0; j < d; j++)
@@ -142,11 +165,11 @@ void g4_attention_within(const G4KeyValues *kv, G4AttentionScratch *a, const voi
                          float *o, gsize o_stride)
 {
     const guint d = kv->head_dim, group = heads / kv->kv_heads;
-    const gsize head_bytes = d * kv->kernels->attention->element;
+    const gsize bytes = head_bytes(kv->kernels->attention, d);
 
     for (guint h = 0; h < heads; h++)
         for (guint i = 0; i < rows; i += G4_QUERY_BLOCK) {
-            const Queries queries = {(const guint8 *)q + i * q_stride + h * head_bytes, q_stride,
+            const Queries queries = {(const guint8 *)q + i * q_stride + h * bytes, q_stride,
                                      first + i, MIN(rows - i, G4_QUERY_BLOCK), radius};
             one_head(kv, a, h / group, &queries, o + i * o_stride + h * d, o_stride);
         }

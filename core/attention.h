@@ -33,6 +33,13 @@ void g4_key_values_carve(G4KeyValues *kv, G4Scratch *scratch);
 void g4_key_values_pack(G4KeyValues *kv, guint first, guint count, const float *k, const float *v,
                         gsize stride);
 
+/* Bytes from one row of queries, [heads, d], to the next as `gemm` reads them, each head apart. */
+gsize g4_queries_stride(const G4Gemm *gemm, guint heads, guint d);
+
+/* Brings rows of q, [rows, heads * d], into that form; not for a product that reads floats. */
+void g4_queries_load(const G4Gemm *gemm, void *dst, gsize dst_stride, const float *q,
+                     gsize q_stride, guint rows, guint heads, guint d);
+
 /* What one thread needs beside. */
 typedef struct G4AttentionScratch {
     float *logits;      /* [G4_QUERY_BLOCK, stride of G4_KEY_BLOCK] */
@@ -44,9 +51,9 @@ typedef struct G4AttentionScratch {
 void g4_attention_carve(G4AttentionScratch *a, const G4Gemm *gemm, guint head_dim,
                         G4Scratch *scratch);
 
-/* o[rows, H * d] = softmax2(q k^T) v for `rows` rows of q [rows, H * d], which are as the attention
- * product reads them, q_stride bytes apart. The softmax is in base 2: q comes multiplied by
- * log2(e). Query head h uses key head h / (H / G). */
+/* o[rows, H * d] = softmax2(q k^T) v for `rows` rows of q [rows, H * d], which are as
+ * g4_queries_load leaves them, or floats; q_stride bytes apart. The softmax is in base 2: q comes
+ * multiplied by log2(e). Query head h uses key head h / (H / G). */
 void g4_attention(const G4KeyValues *kv, G4AttentionScratch *a, const void *q, gsize q_stride,
                   guint rows, guint heads, float *o, gsize o_stride);
 

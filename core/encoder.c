@@ -312,8 +312,7 @@ static void queries_keys_values(const Block *b, guint l)
     for (guint i = 0; i < b->rows; i++)
         e->model->kernels.scale(q + i * e->heads_stride, H * d, LOG2_E);
     if (attention->load)
-        attention->load(q_rows, e->q_bytes, q, e->heads_stride, b->rows, H * d, -INFINITY, INFINITY,
-                        NULL);
+        g4_queries_load(attention, q_rows, e->q_bytes, q, e->heads_stride, b->rows, H, d);
 
     linear(b, &w->k, a, e->a_stride, k, e->kv_stride);
     probe_layer(b, l, "self_attn.k_proj", k, G * d, e->kv_stride);
@@ -702,7 +701,7 @@ static void choose_blocks(G4Encoder *e)
     e->ffn_columns = MIN(c->ffn, wish ? FFN_COLUMNS : FFN_COLUMNS_TALL);
     e->x_stride = g4_row_stride(c->hidden);
     e->heads_stride = g4_row_stride(heads);
-    e->q_bytes = loaded_row(k->attention, heads);
+    e->q_bytes = g4_queries_stride(k->attention, c->heads, c->head_dim);
     e->kv_stride = g4_row_stride(c->kv_heads * c->head_dim);
     e->a_stride = g4_row_stride(MAX(c->hidden, patch));
     e->loaded_stride = g4_row_stride(MAX(MAX(c->hidden, heads), MAX(patch, e->ffn_columns)));

@@ -73,7 +73,6 @@ const G4Gemm g4_gemm_f32_c = {
     .name = "c",
     .nr = NR,
     .row_block = 96,
-    .element = sizeof(float),
     .packed_size = packed_size,
     .pack = pack,
     .pack_t = pack_t,

@@ -16,7 +16,7 @@ typedef struct G4Gemm {
     const char *name; /* "avx2", "openblas", ... */
     guint nr;         /* columns of a panel: packed sizes and widths of c are multiples of it */
     guint row_block;  /* rows of `a` that run() likes at a time; 0: as many as there are */
-    guint element;    /* bytes of a value of `a` as run() reads it */
+    gboolean evens_out; /* its rows have one scale each: a linear behind a norm gets an in_scale */
 
     /* Bytes of b packed, [out, in]. */
     gsize (*packed_size)(guint out, guint in);
@@ -31,6 +31,10 @@ typedef struct G4Gemm {
      * 1 of `in`. What P V wants of the values. NULL where attention does not use this product. */
     void (*pack_t)(void *packed, guint out, guint in, guint first, guint count, const float *rows,
                    gsize stride);
+
+    /* The scales, [in], that load() is to be given with rows for what pack_t() packed; NULL where
+     * it needs none. */
+    const float *(*scales_t)(const void *packed, guint out, guint in);
 
     /* Bytes from one loaded row of `in` values to the next. NULL, as is load, where run() reads
      * rows of floats as they are. */
@@ -48,6 +52,11 @@ typedef struct G4Gemm {
     void (*run)(const void *a, gsize a_stride, guint rows, const void *packed, guint out, guint in,
                 guint n0, guint n, guint k0, guint k, float *c, gsize ldc, gboolean accumulate);
 
+    /* The same for what pack_t() packed; NULL: run() takes both. */
+    void (*run_t)(const void *a, gsize a_stride, guint rows, const void *packed, guint out,
+                  guint in, guint n0, guint n, guint k0, guint k, float *c, gsize ldc,
+                  gboolean accumulate);
+
     /* NULL, or what must stand round every frame's calls of run(). Thread safe, counted. */
     void (*enter)(void);
     void (*leave)(void);
@@ -60,6 +69,8 @@ typedef struct G4Gemm {
 extern const G4Gemm g4_gemm_f32_c;
 /* b in bfloat16, widened where it is multiplied; a in float32. */
 extern const G4Gemm g4_gemm_bf16_c;
+/* Both sides in 16-bit fixed point with a scale for each row; equal at every level. */
+extern const G4Gemm g4_gemm_int16_c;
 /* b in 8 bits with a scale for each row, a in 8 bits with a scale and a zero point for each row,
  * int32 sums, equal at every level. */
 extern const G4Gemm g4_gemm_int8_c;
@@ -69,6 +80,8 @@ extern const G4Gemm g4_gemm_f32_avx512;
 extern const G4Gemm g4_gemm_bf16_avx2;
 extern const G4Gemm g4_gemm_bf16_avx512;
 extern const G4Gemm g4_gemm_bf16_avx512bf16; /* a rounded to bfloat16 too */
+extern const G4Gemm g4_gemm_int16_avx2;
+extern const G4Gemm g4_gemm_int16_avx512;
 extern const G4Gemm g4_gemm_int8_avx2;
 extern const G4Gemm g4_gemm_int8_avx512;
 extern const G4Gemm g4_gemm_int8_avx512vnni;

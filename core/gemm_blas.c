@@ -67,7 +67,6 @@ static const G4Gemm gemm_f32_openblas = {
     .name = "openblas",
     .nr = 1,
     .row_block = 0,
-    .element = sizeof(float),
     .packed_size = packed_size,
     .pack = pack,
     .pack_t = pack_t,

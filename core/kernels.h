@@ -57,7 +57,7 @@ typedef struct G4Kernels {
     g4_softmax_fn softmax;
     g4_scale_fn scale;
     g4_rope_fn rope;
-    const G4Gemm *gemm_f32, *gemm_bf16, *gemm_int8;
+    const G4Gemm *gemm_f32, *gemm_bf16, *gemm_int16, *gemm_int8;
     const G4Gemm *linear;    /* the product of a layer's linears */
     const G4Gemm *embedding; /* of the patch embedding and the projection */
     const G4Gemm *attention; /* of q k^T and p v */

@@ -284,8 +284,8 @@ static void queries_keys_values(const Share *s, guint l)
     for (guint i = s->own; i < s->own + s->n_own; i++)
         e->model->kernels.scale(q + i * e->heads_stride, H * d, LOG2_E);
     if (attention->load)
-        attention->load(q_rows + s->own * e->q_bytes, e->q_bytes, q + s->own * e->heads_stride,
-                        e->heads_stride, s->n_own, H * d, -INFINITY, INFINITY, NULL);
+        g4_queries_load(attention, q_rows + s->own * e->q_bytes, e->q_bytes,
+                        q + s->own * e->heads_stride, e->heads_stride, s->n_own, H, d);
     head_norm(s, e->k, e->kv_stride, G, d, w->k_norm);
     rotate(s, e->k, e->kv_stride, G, d, full);
     head_norm(s, e->v, e->kv_stride, G, d, NULL);
@@ -617,8 +617,11 @@ static void carve(G4TextEncoder *e, G4Scratch *s)
     const G4Kernels *k = &e->model->kernels;
     guint heads = 0, kv = 0, d = 0;
 
+    e->q_bytes = 0;
     for (guint l = 0; l < c->layers; l++) {
         d = MAX(d, c->layer[l].head_dim);
+        e->q_bytes =
+            MAX(e->q_bytes, g4_queries_stride(k->attention, c->heads, c->layer[l].head_dim));
         heads = MAX(heads, c->heads * c->layer[l].head_dim);
         kv = MAX(kv, c->layer[l].kv_heads * c->layer[l].head_dim);
     }
@@ -629,8 +632,6 @@ static void carve(G4TextEncoder *e, G4Scratch *s)
     e->ffn_stride = g4_row_stride(c->ffn);
     e->ple_stride = g4_row_stride(c->ple);
     e->out_stride = g4_row_stride(MAX(c->hidden, c->out));
-    e->q_bytes =
-        k->attention->load ? k->attention->loaded_stride(heads) : e->heads_stride * sizeof(float);
 
     e->x = g4_scratch_take(s, e->capacity * e->d_stride, sizeof(float));
     e->x0 = g4_scratch_take(s, e->capacity * e->d_stride, sizeof(float));

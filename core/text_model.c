@@ -201,8 +201,8 @@ G4TextModel *g4_text_model_open(const char *path, const G4ModelOptions *options,
     gboolean ok = g4_cpu_flags(&flags, error);
     if (ok) {
         m->precision = g4_precision_choose(options ? options->precision : G4_PRECISION_AUTO, flags);
-        l.loader.even_out = m->precision == G4_PRECISION_INT8;
         g4_kernels_init(&m->kernels, flags, m->precision);
+        l.loader.even_out = m->kernels.linear->evens_out;
         ok = load(&l, path, error);
     }
     if (ok) {

@@ -30,7 +30,7 @@ typedef struct G4Linear {
 
 typedef struct G4Loader {
     G4Checkpoint *checkpoint; /* set by the caller; freed by g4_loader_clear */
-    gboolean even_out;        /* linears behind a norm get an in_scale: for 8 bits */
+    gboolean even_out;        /* linears behind a norm get an in_scale */
 
     GPtrArray *bound; /* G4Tensor, for the digest */
     GArray *matrices; /* to read and pack */

@@ -171,7 +171,6 @@ const G4Gemm g4_gemm_bf16_avx512bf16 = {
     .name = "avx512bf16",
     .nr = NR,
     .row_block = 96,
-    .element = sizeof(guint16),
     .packed_size = packed_size,
     .pack = pack,
     .pack_t = pack_t,

@@ -151,7 +151,6 @@ const G4Gemm VF_NAME(g4_gemm_bf16) = {
     .name = LEVEL,
     .nr = NR,
     .row_block = ROW_BLOCK,
-    .element = sizeof(float),
     .packed_size = packed_size,
     .pack = pack,
     .run = run,

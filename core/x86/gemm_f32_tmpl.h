@@ -135,7 +135,6 @@ const G4Gemm VF_NAME(g4_gemm_f32) = {
     .name = LEVEL,
     .nr = NR,
     .row_block = ROW_BLOCK,
-    .element = sizeof(float),
     .packed_size = packed_size,
     .pack = pack,
     .pack_t = pack_t,

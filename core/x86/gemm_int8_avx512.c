@@ -2,50 +2,6 @@
  *
  * The 8-bit product for AVX-512 without VNNI.
  */
-#include "simd_avx512.h"
-#include <glib.h>
-
-#define LEVEL "avx512"
-#define TILE_ROWS 12 /* x 2 vectors: 24 sums of the 32 registers */
-
-typedef __m512i vi;
-
-static inline vi vi_zero(void)
-{
-    return _mm512_setzero_si512();
-}
-
-static inline vi vi_set1_32(int x)
-{
-    return _mm512_set1_epi32(x);
-}
-
-static inline vi vi_add_32(vi a, vi b)
-{
-    return _mm512_add_epi32(a, b);
-}
-
-static inline vi vi_madd_16(vi a, vi b)
-{
-    return _mm512_madd_epi16(a, b);
-}
-
-static inline vi vi_load_8_to_16(const gint8 *p)
-{
-    return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p));
-}
-
-static inline vf vi_to_float(vi a)
-{
-    return _mm512_cvtepi32_ps(a);
-}
-
-/* Sixteen whole floats as 16-bit integers. */
-static inline void vi16_store(gint16 *p, vf v)
-{
-    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v)));
-}
-
-#define IN_ORDER(v) (void)(v) /* registers enough */
+#include "madd_avx512.h"
 
 #include "gemm_int8_tmpl.h"

@@ -86,12 +86,9 @@ static inline __attribute__((always_inline)) void tile(const int rows, const gui
             const guint8 *p = i < 3 ? p0 : i < 6 ? p1 : i < 9 ? p2 : p3;
             int word;
             memcpy(&word, p + (i % 3) * a_stride, sizeof word);
-            vi x = vi_set1_32(word);
-            IN_ORDER(x);
-            sum[i][0] = vi_add_32(sum[i][0], vi_madd_16(x, b0));
-            sum[i][1] = vi_add_32(sum[i][1], vi_madd_16(x, b1));
-            IN_ORDER(sum[i][0]);
-            IN_ORDER(sum[i][1]);
+            const vi x = vi_set1_32(word);
+            sum[i][0] = vi_add_madd(sum[i][0], x, b0);
+            sum[i][1] = vi_add_madd(sum[i][1], x, b1);
         }
         p0 += 4;
         p1 += 4;
@@ -142,7 +139,7 @@ const G4Gemm VF_NAME(g4_gemm_int8) = {
     .name = LEVEL,
     .nr = NR,
     .row_block = 96,
-    .element = sizeof(gint16),
+    .evens_out = TRUE,
     .packed_size = packed_size,
     .pack = pack,
     .loaded_stride = loaded_stride,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The products. float32 and bfloat16: small whole numbers must come out equal, random ones within
- * 2 sqrt(k) FLT_EPSILON sum |a b| of a double sum over the rounded inputs. 8 bits: what C gives,
- * bit for bit. And attention, which is made of them.
+ * 2 sqrt(k) FLT_EPSILON sum |a b| of a double sum over the rounded inputs. 8 and 16 bits: what C
+ * gives, bit for bit. And attention, which is made of them.
  */
 #include "checkkernel.h"
 
@@ -213,18 +213,20 @@ static void check_bf16_load(Check *c, const G4Gemm *g)
 }
 
 /* ------------------------------------------------------------------------------------------
- * 8 bits: the same integers, and the same float32 operations on them, at every level
+ * Integers: the same ones, and the same float32 operations on them, at every level
  */
-static void check_int8_shape(Check *c, const G4Gemm *g, const guint *s, float range, gboolean add)
+static void check_integer_shape(Check *c, const G4Gemm *reference, const G4Gemm *g, const guint *s,
+                                float range, gboolean add, gboolean transposed)
 {
     const guint rows = s[0], out = s[1], in = s[2], n0 = s[3], n = s[4], k0 = s[5], k = s[6];
-    const G4Gemm *both[] = {&g4_gemm_int8_c, g};
+    const G4Gemm *both[] = {reference, g};
     const gboolean scaled = rows % 2, clipped = n % 2;
     const gsize ldc = g4_row_stride(n);
     CheckBuffer *result[2];
 
-    check_params(c, "%u x %u x %u, columns %u + %u, products %u + %u, values up to %g%s", rows, out,
-                 in, n0, n, k0, k, range, add ? ", added" : "");
+    check_params(c, "%u x %u x %u, columns %u + %u, products %u + %u, values up to %g%s%s", rows,
+                 out, in, n0, n, k0, k, range, add ? ", added" : "",
+                 transposed ? ", packed by columns" : "");
     float *x = (float *)check_input_new(c, (gsize)rows * k * sizeof(float));
     float *b = (float *)check_input_new(c, (gsize)out * in * sizeof(float));
     float *scale = (float *)check_input_new(c, k * sizeof(float));
@@ -241,13 +243,17 @@ static void check_int8_shape(Check *c, const G4Gemm *g, const guint *s, float ra
         memset(packed->data, 0, packed->row_bytes);
         for (gsize j = 0; j < rows * ldc; j++)
             ((float *)result[i]->data)[j] = (float)j;
-        pack_in_pieces(c, both[i], packed->data, out, in, b, FALSE);
+        pack_in_pieces(c, both[i], packed->data, out, in, b, transposed);
         check_intact(c, packed);
         both[i]->load(loaded->data, stride, x, k, rows, k, clipped ? -range / 2 : -INFINITY,
-                      clipped ? range / 2 : INFINITY, scaled ? scale : NULL);
+                      clipped ? range / 2 : INFINITY,
+                      transposed ? both[i]->scales_t(packed->data, out, in) + k0
+                      : scaled   ? scale
+                                 : NULL);
         check_intact(c, loaded);
-        both[i]->run(loaded->data, stride, rows, packed->data, out, in, n0, n, k0, k,
-                     (float *)result[i]->data, ldc, add);
+        (transposed ? both[i]->run_t : both[i]->run)(loaded->data, stride, rows, packed->data, out,
+                                                     in, n0, n, k0, k, (float *)result[i]->data,
+                                                     ldc, add);
         check_intact(c, result[i]);
     }
     for (guint i = 0; i < rows; i++)
@@ -256,57 +262,66 @@ static void check_int8_shape(Check *c, const G4Gemm *g, const guint *s, float ra
     check_next(c);
 }
 
-static void check_int8(Check *c, const char *name, const G4Gemm *g)
+/* What is in 8 or 16 bits against C's. */
+static void check_integers(Check *c, const char *name, const G4Gemm *reference, const G4Gemm *g)
 {
     static const float ranges[] = {1.0f, 1e-3f, 1e4f, 0.0f};
 
     if (!check_kernel(c, name, g->run))
         return;
-    for (guint i = 0; i < G_N_ELEMENTS(shapes) * 4; i++) {
-        const guint *s = shapes[i / 4], end = s[5] + s[6];
-        if (end % G4_K_UNIT == 0 || end == s[2]) /* P V alone takes others, and never in 8 bits */
-            check_int8_shape(c, g, s, ranges[i % 4], i & 1);
+    for (guint i = 0; i < G_N_ELEMENTS(shapes) * 8; i++) {
+        const guint *s = shapes[i / 8], end = s[5] + s[6];
+        const gboolean transposed = i & 4;
+        /* Part of a unit of products is for P V, which some do not do. */
+        if (g->pack_t ? TRUE : !transposed && (end % G4_K_UNIT == 0 || end == s[2]))
+            check_integer_shape(c, reference, g, s, ranges[i % 4], i & 1, transposed);
     }
     bench_product(c, g);
     check_done(c);
 }
 
-/* The C product itself: within what the rounding to 8 bits can do. */
-static void check_int8_c(Check *c)
+/* The C product itself: within what rounding to `levels` steps from 0 to the largest can do. */
+static void check_integers_c(Check *c, const char *name, const G4Gemm *g, double a_levels,
+                             double b_levels)
 {
-    const G4Gemm *g = &g4_gemm_int8_c;
     const guint rows = 5, out = 24, in = 300;
 
-    if (!check_kernel(c, "gemm_int8_c", g->run))
+    if (!check_kernel(c, name, g->run))
         return;
-    check_params(c, "%u x %u x %u", rows, out, in);
-    float *x = (float *)check_input_new(c, rows * in * sizeof(float));
-    float *b = (float *)check_input_new(c, out * in * sizeof(float));
-    void *packed = g_malloc0(g->packed_size(out, in));
-    const gsize stride = g->loaded_stride(in);
-    CheckBuffer *loaded = check_buffer_new_strided(c, rows, stride, stride);
-    CheckBuffer *result = check_buffer_new(c, rows, out * sizeof(float));
-    check_fill_f32(c, x, rows * in, -1.0f, 3.0f);
-    check_fill_f32(c, b, out * in, -1.0f, 1.0f);
-    g->pack(packed, out, in, 0, out, b, in);
-    g->load(loaded->data, stride, x, in, rows, in, -INFINITY, INFINITY, NULL);
-    g->run(loaded->data, stride, rows, packed, out, in, 0, out, 0, in, (float *)result->data,
-           result->stride / sizeof(float), FALSE);
-    for (guint i = 0; i < rows; i++) {
-        double ref[24], bound[24];
-        for (guint j = 0; j < out; j++) {
-            ref[j] = bound[j] = 0.0;
-            for (guint k = 0; k < in; k++) {
-                const double a = x[i * in + k], w = b[j * in + k];
-                ref[j] += a * w;
-                /* Half a step of 4 / 255 and of 1 / 127, and the zero point's half step. */
-                bound[j] += fabs(a) * 0.51 / 127 + fabs(w) * 1.02 * 4.0 / 255;
+    for (gint transposed = 0; transposed <= (g->pack_t ? 1 : 0); transposed++) {
+        check_params(c, "%u x %u x %u%s", rows, out, in, transposed ? ", packed by columns" : "");
+        float *x = (float *)check_input_new(c, rows * in * sizeof(float));
+        float *b = (float *)check_input_new(c, out * in * sizeof(float));
+        void *packed = g_malloc0(g->packed_size(out, in));
+        const gsize stride = g->loaded_stride(in);
+        CheckBuffer *loaded = check_buffer_new_strided(c, rows, stride, stride);
+        CheckBuffer *result = check_buffer_new(c, rows, out * sizeof(float));
+        check_fill_f32(c, x, rows * in, -1.0f, 3.0f);
+        check_fill_f32(c, b, out * in, -1.0f, 1.0f);
+        (transposed ? g->pack_t : g->pack)(packed, out, in, 0, transposed ? in : out, b,
+                                           transposed ? out : in);
+        g->load(loaded->data, stride, x, in, rows, in, -INFINITY, INFINITY,
+                transposed ? g->scales_t(packed, out, in) : NULL);
+        (transposed ? g->run_t : g->run)(loaded->data, stride, rows, packed, out, in, 0, out, 0, in,
+                                         (float *)result->data, result->stride / sizeof(float),
+                                         FALSE);
+        for (guint i = 0; i < rows; i++) {
+            double ref[24], bound[24];
+            for (guint j = 0; j < out; j++) {
+                ref[j] = bound[j] = 0.0;
+                for (guint k = 0; k < in; k++) {
+                    const double a = x[i * in + k], w = b[transposed ? k * out + j : j * in + k];
+                    ref[j] += a * w;
+                    /* Half a step of either side; of `a` times a scale that is up to twice another
+                     * row's, and for a zero point half a step more. */
+                    bound[j] += fabs(a) * 0.51 / b_levels + fabs(w) * 1.02 * 4.0 / a_levels;
+                }
             }
+            check_bound_f64(c, ref, (float *)(result->data + i * result->stride), bound, out);
         }
-        check_bound_f64(c, ref, (float *)(result->data + i * result->stride), bound, out);
+        g_free(packed);
+        check_next(c);
     }
-    g_free(packed);
-    check_next(c);
     bench_product(c, g);
     check_done(c);
 }
@@ -345,8 +360,15 @@ static void check_attention_shape(Check *c, const G4Kernels *k, guint n, guint h
         g4_key_values_pack(&kv, first, rows, keys + first * kv_stride, values + first * kv_stride,
                            kv_stride);
     }
-    gsize loaded_stride;
-    const void *loaded = load_rows(c, k->attention, q, q_stride, n, heads * d, &loaded_stride);
+    gsize loaded_stride = q_stride * sizeof(float);
+    const void *loaded = q;
+    if (k->attention->load) {
+        loaded_stride = g4_queries_stride(k->attention, heads, d);
+        CheckBuffer *room = check_buffer_new_strided(c, n, loaded_stride, loaded_stride);
+        g4_queries_load(k->attention, room->data, loaded_stride, q, q_stride, n, heads, d);
+        check_intact(c, room);
+        loaded = room->data;
+    }
     g4_attention(&kv, &a, loaded, loaded_stride, n, heads, (float *)out->data,
                  out->stride / sizeof(float));
     check_intact(c, out);
@@ -371,9 +393,11 @@ static void check_attention_shape(Check *c, const G4Kernels *k, guint n, guint h
                 for (guint j = 0; j < n; j++)
                     ref[e] += weight[j] / total * values[j * kv_stride + head + e];
                 /* A logit's own rounding, up to its size in ulp, times values up to 1. */
-                bound[e] = k->attention == k->gemm_bf16
-                               ? 8e-3 + 8e-3 * range * range * sqrt(d) /* a bfloat16 is 2^-9 */
-                               : 2e-6 + 2.0 * FLT_EPSILON * range * range * d;
+                bound[e] = 2e-6 + 2.0 * FLT_EPSILON * range * range * d;
+                if (k->attention == k->gemm_bf16)
+                    bound[e] = 8e-3 + 8e-3 * range * range * sqrt(d); /* a bfloat16 is 2^-9 */
+                if (k->attention == k->gemm_int16)
+                    bound[e] = (1.0 + range * range * sqrt(d)) * 4.0 / 4095; /* half a step each */
             }
             check_bound_f64(c, ref, (float *)(out->data + i * out->stride) + h * d, bound, d);
         }
@@ -409,14 +433,18 @@ void check_gemm(Check *c)
         check_product(c, "gemm_f32_openblas", g4_gemm_blas(&wrong_shape), ROUNDS_NOTHING);
         if (wrong_shape)
             printf("not run: OpenBLAS (wrong at %s)\n", wrong_shape);
-        check_int8_c(c);
+        check_integers_c(c, "gemm_int16_c", &g4_gemm_int16_c, 2 * 4095, 4095);
+        check_integers_c(c, "gemm_int8_c", &g4_gemm_int8_c, 255, 127);
     } else {
         check_product(c, "gemm_f32", k.gemm_f32, ROUNDS_NOTHING);
-        check_int8(c, "gemm_int8", k.gemm_int8);
+        check_integers(c, "gemm_int16", &g4_gemm_int16_c, k.gemm_int16);
+        check_integers(c, "gemm_int8", &g4_gemm_int8_c, k.gemm_int8);
     }
     check_product(c, "gemm_bf16", k.gemm_bf16, k.gemm_bf16->load ? ROUNDS_BOTH : ROUNDS_B);
     check_bf16_load(c, k.gemm_bf16);
     check_whole_attention(c, "attention_f32", &k);
     g4_kernels_init(&k, c->flags, G4_PRECISION_BF16);
     check_whole_attention(c, "attention_bf16", &k);
+    g4_kernels_init(&k, c->flags, G4_PRECISION_INT8);
+    check_whole_attention(c, "attention_int8", &k);
 }
