@@ -261,7 +261,8 @@ static void end_job(Job *job, const char *why)
         progress_print(index->progress, "%s: %s%s: %s", job->given,
                        at ? "broken off at " : "skipped", at ? at : "", why);
         g_autoptr(StoreStream) known = store_find_stream(index->store, job->stream.name, NULL);
-        if (known && known->n == 0 && !store_forget_stream(index->store, known->id, FALSE, &error)) {
+        if (known && known->n == 0 &&
+            !store_forget_stream(index->store, known->id, FALSE, &error)) {
             give_up(index, error);
             return;
         }
@@ -520,7 +521,7 @@ static gboolean add_job(Index *index, const char *given, GError **error)
     atomic_init(&job->position, -1);
     g_ptr_array_add(index->jobs, job);
     if (!store_resolve(given, &job->stream.name, &job->stream.uri, &problem)) {
-        progress_print(index->progress, "%s: skipped: %s", given, problem->message);
+        progress_print(index->progress, "skipped: %s", problem->message);
         index->failed++;
         g_ptr_array_set_size(index->jobs, (gint)index->jobs->len - 1);
         return TRUE;

@@ -18,6 +18,7 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -140,6 +141,11 @@ static int compare_entries(const void *a, const void *b)
     const Entry *x = a, *y = b;
 
     return (x->id > y->id) - (x->id < y->id);
+}
+
+static gboolean same_row(const Entry *a, const Entry *b)
+{
+    return a->id == b->id && a->pts == b->pts && a->stream == b->stream && a->key == b->key;
 }
 
 /* The entries of all rows in the order of their ids, `scale` unset. */
@@ -328,8 +334,7 @@ static gboolean write_records(int fd, Reader *reader, GArray *entries, guint64 f
                 o++;
             if (o < old_count)
                 known = (const Entry *)(old + o * stride);
-            if (known && known->id == entry->id && known->pts == entry->pts &&
-                known->stream == entry->stream && known->key == entry->key) {
+            if (known && same_row(known, entry)) {
                 memcpy(buffer + n * stride, known, stride);
             } else {
                 fill_record(reader, entry, buffer + n * stride);
@@ -364,21 +369,25 @@ static guint64 common_prefix(GArray *entries, const char *records, guint64 count
     for (; n < count && n < entries->len; n++) {
         const Entry *have = (const Entry *)(records + n * stride);
         const Entry *want = &g_array_index(entries, Entry, n);
-        if (have->id != want->id || have->pts != want->pts || have->stream != want->stream ||
-            have->key != want->key)
+        if (!same_row(have, want))
             break;
     }
     return n;
 }
 
-/* Some rows of the file are what the database has. */
-static gboolean samples_agree(Reader *reader, const char *records, guint64 count, gsize stride)
+/* Of the rows that are both in the file and in the database, some have the same vector. */
+static gboolean samples_agree(Reader *reader, GArray *entries, const char *records, guint64 count,
+                              gsize stride)
 {
     g_autofree char *record = g_malloc0(stride);
     guint64 step = MAX(1, count / SAMPLES);
 
     for (guint64 i = 0; i < count; i += step) {
         const Entry *entry = (const Entry *)(records + i * stride);
+        const Entry *known =
+            bsearch(entry, entries->data, entries->len, sizeof *entry, compare_entries);
+        if (!known || !same_row(known, entry))
+            continue;
         fill_record(reader, entry, record);
         if (memcmp(record, entry, sizeof(Entry) + reader->cols * sizeof(float)) != 0)
             return FALSE;
@@ -452,7 +461,7 @@ static gboolean update(Store *store, const StoreModel *model, Header *header, in
     char *map = whole && header->count > 0 ? map_records(fd, header, &map_size) : NULL;
     const char *old = map ? map + HEADER_SIZE : NULL;
     guint64 old_count = map ? header->count : 0;
-    if (old && !samples_agree(&reader, old, old_count, stride))
+    if (old && !samples_agree(&reader, entries, old, old_count, stride))
         old_count = 0; /* ids were used again: nothing of it can be trusted */
     guint64 same = common_prefix(entries, old, old_count, stride);
     gboolean ok;
