@@ -70,6 +70,13 @@ static inline gint8 *int8_at(void *packed, guint nr, guint kr, guint in, guint j
     return (gint8 *)packed + panel + (gsize)(k / kr) * nr * kr + j % nr * kr + k % kr;
 }
 
+/* The scale of a row of weights whose largest absolute value is given, and its inverse. */
+static inline float int8_weight_scale(float largest, float *inverse)
+{
+    *inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
+    return largest / 127.0f;
+}
+
 static inline void int8_pack(void *packed, guint nr, guint kr, guint out, guint in, guint first,
                              guint count, const float *rows, gsize stride)
 {
@@ -78,11 +85,10 @@ static inline void int8_pack(void *packed, guint nr, guint kr, guint out, guint 
     const gsize columns = int8_columns(nr, out);
 
     for (guint j = first; j < first + count; j++, rows += stride) {
-        float largest = 0.0f;
+        float largest = 0.0f, inverse;
         for (guint k = 0; k < in; k++)
             largest = fmaxf(largest, fabsf(rows[k]));
-        const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
-        scales[j] = largest / 127.0f;
+        scales[j] = int8_weight_scale(largest, &inverse);
         for (guint k = 0; k < in; k += kr) {
             gint8 *group = int8_at(packed, nr, kr, in, j, k);
             gint32 sum = 0;

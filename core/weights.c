@@ -189,8 +189,10 @@ static gboolean choose_in_scale(G4Loader *l, const MatrixJob *job, float *rows, 
         if (!read_rows(l, job, first, n, rows, error))
             return FALSE;
         for (guint i = 0; i < n; i++)
-            for (guint k = 0; k < w->in; k++)
-                scale[k] = fmaxf(scale[k], fabsf(rows[(gsize)i * w->in + k]));
+            for (guint k = 0; k < w->in; k++) {
+                const float v = fabsf(rows[(gsize)i * w->in + k]);
+                scale[k] = v > scale[k] ? v : scale[k]; /* fmaxf would be a call */
+            }
     }
     for (guint k = 0; k < w->in; k++) {
         const float s = sqrtf(scale[k] / fabsf(job->norm[k]));

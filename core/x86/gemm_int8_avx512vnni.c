@@ -3,10 +3,9 @@
  * The 8-bit product for AVX-512 VNNI: four products of unsigned rows and signed weights a lane and
  * instruction. The rows' zero points are taken off at the end by the sums of the weights.
  */
-#include "../gemm.h"
-#include "../gemm_int8.h"
+#include "simd_avx512.h"
 
-#include <immintrin.h>
+#include "int8_pack.h"
 
 #define NR 32
 #define KR 4
@@ -22,7 +21,7 @@ static gsize packed_size(guint out, guint in)
 static void pack(void *packed, guint out, guint in, guint first, guint count, const float *rows,
                  gsize stride)
 {
-    int8_pack(packed, NR, KR, out, in, first, count, rows, stride);
+    pack_rows(packed, NR, KR, out, in, first, count, rows, stride);
 }
 
 static gsize loaded_stride(guint in)

@@ -6,6 +6,7 @@
  */
 #include "../gemm.h"
 #include "../gemm_int8.h"
+#include "int8_pack.h"
 #include "tile_rest.h"
 
 #define NR (2 * VF_WIDTH)
@@ -19,7 +20,7 @@ static gsize packed_size(guint out, guint in)
 static void pack(void *packed, guint out, guint in, guint first, guint count, const float *rows,
                  gsize stride)
 {
-    int8_pack(packed, NR, KR, out, in, first, count, rows, stride);
+    pack_rows(packed, NR, KR, out, in, first, count, rows, stride);
 }
 
 static gsize loaded_stride(guint in)

@@ -92,6 +92,15 @@ static inline vf vf_scale2(vf x, vf n)
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), e));
 }
 
+/* Whole floats as 8-bit integers: VF_WIDTH bytes. */
+static inline void vf_store_8(signed char *p, vf v)
+{
+    const __m256i x = _mm256_cvtps_epi32(v);
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(words, words));
+}
+
 static inline float vf_sum(vf v)
 {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

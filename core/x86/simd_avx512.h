@@ -91,6 +91,12 @@ static inline vf vf_scale2(vf x, vf n)
     return _mm512_scalef_ps(x, n);
 }
 
+/* Whole floats as 8-bit integers: VF_WIDTH bytes. */
+static inline void vf_store_8(signed char *p, vf v)
+{
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+
 static inline float vf_sum(vf v)
 {
     return _mm512_reduce_add_ps(v);
