@@ -152,6 +152,13 @@ static void expect_quiet(GstHarness *h)
     g_assert_null(producer_pop_message(h->element, "gemma4-match"));
 }
 
+/* Messages that nobody asked for hold the element, and it the bus with them. */
+static void end(GstHarness *h)
+{
+    gst_element_set_bus(h->element, NULL);
+    gst_harness_teardown(h);
+}
+
 #define MS(frame) ((frame)*40 * GST_MSECOND)
 
 /* ------------------------------------------------------------------------------------------
@@ -169,7 +176,7 @@ static void scores_are_cosines_in_order(void)
     expect_score(score_of(out, 2, 3), "x", 1.0 / 3, FALSE);
     g_assert_cmpuint(gst_gemma4_score_get_pts(score_of(out, 0, 3)), ==, MS(3));
     g_assert_cmpuint(gst_gemma4_score_get_frame(score_of(out, 0, 3)), ==, 3);
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -184,7 +191,7 @@ static void top_k_limits_them(void)
     /* What is not among them matches and is told all the same. */
     expect_told(h, "x", TRUE, 0.6, 0, GST_CLOCK_TIME_NONE);
     expect_told(h, "z", TRUE, 0.8, 0, GST_CLOCK_TIME_NONE);
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -199,7 +206,7 @@ static void softmax_gives_probabilities(void)
     expect_score(score_of(out, 0, 3), "y", a / (a + b + c), TRUE);
     expect_score(score_of(out, 1, 3), "x", b / (a + b + c), FALSE);
     expect_score(score_of(out, 2, 3), "z", c / (a + b + c), FALSE);
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -214,7 +221,7 @@ static void negative_labels_win_in_silence(void)
     expect_quiet(h);
     gst_buffer_unref(pass(h, frame_of(8, 0, 6, 1)));
     expect_told(h, "x", TRUE, 0.8, MS(1), GST_CLOCK_TIME_NONE);
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -225,7 +232,7 @@ static void rows_are_named_after_their_file(void)
     g_autoptr(GstBuffer) out = pass(h, frame_of(0, 1, 0, 0));
 
     expect_score(score_of(out, 0, 3), "axes 2", 1, TRUE);
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -237,7 +244,7 @@ static void nothing_to_compare_with_changes_nothing(void)
 
     g_assert_true(out == in);
     g_assert_null(gst_buffer_get_gemma4_score_meta(out));
-    gst_harness_teardown(h);
+    end(h);
 }
 
 static void shared_buffers_stay_as_they_are(void)
@@ -250,7 +257,7 @@ static void shared_buffers_stay_as_they_are(void)
     g_assert_null(gst_buffer_get_gemma4_score_meta(in));
     g_assert_nonnull(gst_buffer_get_gemma4_score_meta(out));
     g_assert_cmpuint(GST_BUFFER_PTS(out), ==, GST_BUFFER_PTS(in));
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -263,7 +270,7 @@ static void values_that_are_no_numbers_are_left_out(void)
     expect_told(h, "x", TRUE, 1, 0, GST_CLOCK_TIME_NONE);
     gst_buffer_unref(pass(h, frame_of(NAN, 0, 0, 1)));
     expect_quiet(h);
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -294,7 +301,7 @@ static void matches_have_hysteresis(void)
     gst_harness_push_event(h, gst_event_new_eos());
     expect_told(h, "x", FALSE, 0.6, MS(6), MS(7));
     expect_quiet(h);
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -313,7 +320,7 @@ static void flush_ends_what_matches(void)
     gst_harness_push_event(h, gst_event_new_segment(&segment));
     gst_buffer_unref(pass(h, frame_at(0.7, 5)));
     expect_told(h, "x", TRUE, 0.7, MS(5), GST_CLOCK_TIME_NONE);
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -330,7 +337,7 @@ static void event_is_as_good_as_a_meta(void)
     for (GstEvent *event; (event = gst_harness_try_pull_event(h)) != NULL; gst_event_unref(event))
         passed |= gst_event_get_gemma4_embedding(event) != NULL;
     g_assert_true(passed);
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -376,7 +383,7 @@ static void regions_have_states_of_their_own(void)
     gst_buffer_unref(pass(h, producer_buffer(126)));
     expect_told(h, "x", FALSE, 0.9, 0, 0);
     expect_quiet(h);
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -431,7 +438,7 @@ static void labels_change_while_playing(void)
          gst_message_unref(m))
         g_assert_cmpstr(gst_structure_get_string(gst_message_get_structure(m), "label"), !=,
                         "other");
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -456,7 +463,7 @@ static void goes_through_the_states_again(void)
         gst_segment_init(&segment, GST_FORMAT_TIME);
         gst_harness_push_event(h, gst_event_new_segment(&segment));
     }
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -567,7 +574,7 @@ static void another_size_is_an_error(void)
     g_assert_cmpint(gst_harness_push(h, producer_embedded(ID, 1, 4, 0)), ==, GST_FLOW_ERROR);
     producer_expect_error(h->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
                           "\"x\": 3 values, but the frames have 4");
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -582,7 +589,7 @@ static void another_model_is_an_error(void)
     g_assert_cmpint(gst_harness_push(h, frame_of(1, 0, 0, 0)), ==, GST_FLOW_ERROR);
     producer_expect_error(h->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
                           "digest fedcba9876543210");
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -611,7 +618,7 @@ static Both start_both(gchar **folder)
 static void end_both(Both *both, gchar *folder)
 {
     gst_harness_teardown(both->text);
-    gst_harness_teardown(both->video);
+    end(both->video);
     remove_folder(folder);
 }
 
@@ -750,7 +757,7 @@ static void text_pad_comes_and_goes(void)
         gst_element_release_request_pad(h->element, pad);
         gst_object_unref(pad);
     }
-    gst_harness_teardown(h);
+    end(h);
     remove_folder(folder);
 }
 
@@ -887,7 +894,7 @@ static void sentences_score_as_the_core_embeds_them(void)
     }
     g4_text_encoder_free(encoder);
     g4_text_model_unref(text);
-    gst_harness_teardown(h);
+    end(h);
 }
 
 static void frames_of_another_space_are_an_error(void)
