@@ -12,7 +12,6 @@
 #include "gstembeddingsinkwriter.h"
 
 #include <sqlite3.h>
-#include <stdio.h>
 #include <string.h>
 
 #define PERIOD G_TIME_SPAN_SECOND
@@ -410,37 +409,6 @@ static gpointer write_rows(gpointer data)
     return NULL;
 }
 
-static gboolean sqlite_check(const gchar *location, GError **error)
-{
-    g_autofree gchar *folder = g_path_get_dirname(location);
-    g_autofree gchar *beside = g_strconcat(location, "-wal", NULL);
-    guint8 head[72];
-
-    if (!gst_embedding_sink_file_check(location, error) ||
-        !gst_embedding_sink_file_check(beside, error))
-        return FALSE;
-    if (!g_file_test(location, G_FILE_TEST_EXISTS))
-        return TRUE;
-    if (!g_file_test(location, G_FILE_TEST_IS_REGULAR)) {
-        g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-                    "%s: format=sqlite needs a regular file", location);
-        return FALSE;
-    }
-    /* An application_id of our own, or nothing yet: a database is not added to by mistake. */
-    FILE *file = fopen(location, "rbe");
-    gsize n = file != NULL ? fread(head, 1, sizeof head, file) : 0;
-    if (file != NULL)
-        fclose(file);
-    if (n == 0)
-        return TRUE;
-    if (n < sizeof head || memcmp(head, "SQLite format 3", 16) != 0) {
-        g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-                    "%s: not a SQLite database, so nothing is added to it", location);
-        return FALSE;
-    }
-    return TRUE;
-}
-
 /* One number of a PRAGMA, or -1. */
 static gint64 ask(sqlite3 *db, const gchar *pragma)
 {
@@ -452,6 +420,42 @@ static gint64 ask(sqlite3 *db, const gchar *pragma)
         value = sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
     return value;
+}
+
+/* SQLite itself looks into the file: whoever else opens and closes it takes away the locks that
+ * other writers of this process hold. */
+static gboolean is_database(const gchar *location)
+{
+    sqlite3 *db = NULL;
+    int code = sqlite3_open_v2(location, &db, SQLITE_OPEN_READONLY, NULL);
+
+    sqlite3_busy_timeout(db, PATIENCE);
+    if (code == SQLITE_OK && ask(db, "SELECT count(*) FROM sqlite_master") < 0)
+        code = sqlite3_errcode(db);
+    sqlite3_close(db);
+    return (code & 0xff) != SQLITE_NOTADB;
+}
+
+static gboolean sqlite_check(const gchar *location, GError **error)
+{
+    g_autofree gchar *beside = g_strconcat(location, "-wal", NULL);
+
+    if (!gst_embedding_sink_file_check(location, error) ||
+        !gst_embedding_sink_file_check(beside, error))
+        return FALSE;
+    if (!g_file_test(location, G_FILE_TEST_EXISTS))
+        return TRUE;
+    if (!g_file_test(location, G_FILE_TEST_IS_REGULAR)) {
+        g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                    "%s: format=sqlite needs a regular file", location);
+        return FALSE;
+    }
+    if (!is_database(location)) {
+        g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                    "%s: not a SQLite database, so nothing is added to it", location);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean make_tables(SqliteWriter *self, GError **error)

@@ -167,6 +167,21 @@ static void rows_say_what_the_embedding_says(void)
     remove_folder(folder);
 }
 
+/* Until the file is there with so many rows; returns how many. */
+static guint wait_for_rows(const gchar *path, guint n)
+{
+    for (guint seen = 0;; g_usleep(5000)) {
+        g_autofree gchar *tables =
+            g_file_test(path, G_FILE_TEST_EXISTS)
+                ? ask(path, "SELECT count(*) FROM sqlite_master WHERE name = 'embedding'")
+                : NULL;
+        if (g_strcmp0(tables, "1") == 0)
+            seen = count_whole(path);
+        if (seen >= n)
+            return seen;
+    }
+}
+
 static void an_entry_again_takes_its_place(void)
 {
     gchar *folder = make_folder();
@@ -319,8 +334,7 @@ static void silence_commits_what_there_is(void)
 
     for (guint i = 0; i < 20; i++)
         push(h, i);
-    while (count_whole(path) < 20)
-        g_usleep(10000);
+    wait_for_rows(path, 20);
     gst_harness_teardown(h);
     g_assert_cmpuint(count_whole(path), ==, 20);
     remove_folder(folder);
@@ -343,16 +357,7 @@ static void killed_it_keeps_what_was_committed_and_goes_on(void)
                 g_usleep(500);
             }
         }
-        guint before = seen;
-        while (seen < before + 50) {
-            g_usleep(5000);
-            g_autofree gchar *tables =
-                g_file_test(path, G_FILE_TEST_EXISTS)
-                    ? ask(path, "SELECT count(*) FROM sqlite_master WHERE name = 'embedding'")
-                    : NULL;
-            if (g_strcmp0(tables, "1") == 0)
-                seen = count_whole(path);
-        }
+        seen = wait_for_rows(path, seen + 50);
         kill(child, SIGKILL);
         g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
         guint after = count_whole(path);
@@ -394,6 +399,38 @@ static void several_writers_share_a_new_file(void)
         g_thread_join(threads[i]);
     g_assert_cmpuint(count_whole(path), ==, 800);
     expect(path, "SELECT count(*) FROM stream", "4");
+    remove_folder(folder);
+}
+
+/* POSIX takes a process's locks on a file when any descriptor of it is closed: a second sink that
+ * looks at the file must not let other processes believe that nobody is there. Such a one would
+ * then remove the log under the writer's hands. */
+static void a_start_leaves_the_locks_of_another_sink(void)
+{
+    gchar *folder = make_folder();
+    g_autofree gchar *path = g_build_filename(folder, "out.db", NULL);
+    GstHarness *writer = start(path, "stream", "a", NULL);
+
+    push(writer, 0);
+    wait_for_rows(path, 1);
+    gst_harness_teardown(start(path, "stream", "b", NULL));
+    pid_t child = fork();
+    if (child == 0) { /* as the last one that leaves it would check the log in and remove it */
+        sqlite3 *db;
+        int code = sqlite3_open(path, &db);
+        code = code != SQLITE_OK ? code : sqlite3_exec(db, "SELECT * FROM model", NULL, NULL, NULL);
+        sqlite3_close(db);
+        _exit(code == SQLITE_OK ? 0 : 1);
+    }
+    int status;
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_cmpint(status, ==, 0);
+    g_autofree gchar *log = g_strconcat(path, "-wal", NULL);
+    g_assert_true(g_file_test(log, G_FILE_TEST_EXISTS));
+    for (guint i = 1; i < 5; i++)
+        push(writer, i);
+    finish(writer);
+    g_assert_cmpuint(count_whole(path), ==, 5);
     remove_folder(folder);
 }
 
@@ -519,6 +556,8 @@ int main(int argc, char **argv)
     g_test_add_func("/sqlite/killed-it-keeps-what-was-committed-and-goes-on",
                     killed_it_keeps_what_was_committed_and_goes_on);
     g_test_add_func("/sqlite/several-writers-share-a-new-file", several_writers_share_a_new_file);
+    g_test_add_func("/sqlite/a-start-leaves-the-locks-of-another-sink",
+                    a_start_leaves_the_locks_of_another_sink);
     g_test_add_func("/sqlite/foreign-files-are-refused", foreign_files_are_refused);
     g_test_add_func("/sqlite/no-time-is-an-error", no_time_is_an_error);
     g_test_add_func("/sqlite/full-disk-is-one-error-and-the-file-stays-valid",
