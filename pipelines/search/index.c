@@ -58,6 +58,7 @@ struct Index {
     StoreModel description; /* what goes into the database with the first vector */
     gboolean described;
     int rate_n, rate_d;
+    gboolean rate_given;
     int streams;
     gboolean replace, quiet;
     gint64 max_age; /* ns */
@@ -563,37 +564,6 @@ static gboolean add_job(Index *index, const char *given, GError **error)
     return store_put_stream(index->store, &job->stream, error);
 }
 
-/* The index's model is the default of what is not given, and must be what is. */
-static gboolean settle_model(Index *index, GError **error)
-{
-    Options *options = index->options;
-    g_autoptr(StoreModel) model = store_get_model(index->store, NULL);
-
-    if (!options->model && model && model->path)
-        options->model = g_strdup(model->path);
-    if (!options->model) {
-        g_set_error(error, STORE_ERROR, STORE_ERROR_MISSING, "--model DIR is missing");
-        return FALSE;
-    }
-    if (model && model->described && !index->replace) {
-        if (options->max_soft_tokens == 0)
-            options->max_soft_tokens = (int)model->max_soft_tokens;
-        if ((guint)options->max_soft_tokens != model->max_soft_tokens) {
-            g_set_error(error, STORE_ERROR, STORE_ERROR_FOREIGN,
-                        "%s: made with --max-soft-tokens %u, not %d; --replace makes it anew",
-                        store_path(index->store), model->max_soft_tokens,
-                        options->max_soft_tokens);
-            return FALSE;
-        }
-    }
-    char *real = realpath(options->model, NULL);
-    index->description.path = g_strdup(real ? real : options->model);
-    free(real);
-    index->description.max_soft_tokens = (guint)options->max_soft_tokens;
-    index->description.rate = g_strdup_printf("%d/%d", index->rate_n, index->rate_d);
-    return TRUE;
-}
-
 static gboolean parse_rate(Index *index, const char *text)
 {
     GValue value = G_VALUE_INIT;
@@ -620,6 +590,39 @@ static gboolean parse_rate(Index *index, const char *text)
     return ok;
 }
 
+/* The index's model is the default of what is not given, and must be what is. */
+static gboolean settle_model(Index *index, GError **error)
+{
+    Options *options = index->options;
+    g_autoptr(StoreModel) model = store_get_model(index->store, NULL);
+
+    if (!options->model && model && model->path)
+        options->model = g_strdup(model->path);
+    if (!options->model) {
+        g_set_error(error, STORE_ERROR, STORE_ERROR_MISSING, "--model DIR is missing");
+        return FALSE;
+    }
+    if (!index->rate_given && model && model->rate && !parse_rate(index, model->rate))
+        parse_rate(index, "1");
+    if (model && model->described && !index->replace) {
+        if (options->max_soft_tokens == 0)
+            options->max_soft_tokens = (int)model->max_soft_tokens;
+        if ((guint)options->max_soft_tokens != model->max_soft_tokens) {
+            g_set_error(error, STORE_ERROR, STORE_ERROR_FOREIGN,
+                        "%s: made with --max-soft-tokens %u, not %d; --replace makes it anew",
+                        store_path(index->store), model->max_soft_tokens,
+                        options->max_soft_tokens);
+            return FALSE;
+        }
+    }
+    char *real = realpath(options->model, NULL);
+    index->description.path = g_strdup(real ? real : options->model);
+    free(real);
+    index->description.max_soft_tokens = (guint)options->max_soft_tokens;
+    index->description.rate = g_strdup_printf("%d/%d", index->rate_n, index->rate_d);
+    return TRUE;
+}
+
 static gboolean open_all(Index *index, int argc, char **argv, GError **error)
 {
     index->store = store_open(index->options->db, STORE_WRITE, error);
@@ -639,7 +642,7 @@ int index_command(Options *options, int argc, char **argv)
     GError *error = NULL;
     const GOptionEntry entries[] = {
         {"rate", 0, 0, G_OPTION_ARG_STRING, &rate,
-         "Frames a second of film, 0 for all. Default: 1", "R"},
+         "Frames a second of film, 0 for all. Default: the index's, else 1", "R"},
         {"streams", 0, 0, G_OPTION_ARG_INT, &index.streams, "So many at once. Default: 1", "N"},
         {"replace", 0, 0, G_OPTION_ARG_NONE, &index.replace,
          "Delete what another model made, and index these films anew", NULL},
@@ -652,6 +655,7 @@ int index_command(Options *options, int argc, char **argv)
     if (!options_parse(options, entries, "VIDEO|URI...", &argc, &argv, 1, G_MAXINT, TRUE) ||
         !parse_rate(&index, rate ? rate : "1"))
         return EXIT_USAGE;
+    index.rate_given = rate != NULL;
     if (index.streams < 1 || index.streams > 64 || max_age < 0 || max_age > 1e9) {
         g_printerr("gemma4-search: --streams is a number from 1 to 64, --max-age from 0\n");
         return EXIT_USAGE;
