@@ -82,6 +82,7 @@ extern const G4Gemm g4_gemm_bf16_avx512;
 extern const G4Gemm g4_gemm_bf16_avx512bf16; /* a rounded to bfloat16 too */
 extern const G4Gemm g4_gemm_int16_avx2;
 extern const G4Gemm g4_gemm_int16_avx512;
+extern const G4Gemm g4_gemm_int16_avx512vnni;
 extern const G4Gemm g4_gemm_int8_avx2;
 extern const G4Gemm g4_gemm_int8_avx512;
 extern const G4Gemm g4_gemm_int8_avx512vnni;

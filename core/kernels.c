@@ -37,8 +37,10 @@ static void climb_x86(G4Kernels *k, guint cpu_flags)
         k->gemm_int8 = &g4_gemm_int8_avx512;
     }
     /* Independent of each other; both are with AVX-512 wherever they are. */
-    if (cpu_flags & G4_CPU_AVX512VNNI)
+    if (cpu_flags & G4_CPU_AVX512VNNI) {
+        k->gemm_int16 = &g4_gemm_int16_avx512vnni;
         k->gemm_int8 = &g4_gemm_int8_avx512vnni;
+    }
     if (cpu_flags & G4_CPU_AVX512BF16)
         k->gemm_bf16 = &g4_gemm_bf16_avx512bf16;
 }

@@ -20,10 +20,14 @@ static inline vi vi_set1_32(int x)
     return _mm512_set1_epi32(x);
 }
 
-/* sum += pairs of a * b */
+/* sum += pairs of a * b; MADD_VNNI: in one instruction. */
 static inline vi vi_add_madd(vi sum, vi a, vi b)
 {
+#ifdef MADD_VNNI
+    return _mm512_dpwssd_epi32(sum, a, b);
+#else
     return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+#endif
 }
 
 static inline vi vi_load_16(const gint16 *p)
