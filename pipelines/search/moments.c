@@ -123,13 +123,15 @@ static Moment take_moment(Finder *finder, guint64 index)
 
     while (from > 0) {
         const Score *next = &scores[track->order[from - 1]];
-        if (next->score < least || scores[track->order[from]].pts - next->pts > track->longest)
+        if (finder->taken[track->order[from - 1]] || next->score < least ||
+            scores[track->order[from]].pts - next->pts > track->longest)
             break;
         from--;
     }
     while (to + 1 < track->n) {
         const Score *next = &scores[track->order[to + 1]];
-        if (next->score < least || next->pts - scores[track->order[to]].pts > track->longest)
+        if (finder->taken[track->order[to + 1]] || next->score < least ||
+            next->pts - scores[track->order[to]].pts > track->longest)
             break;
         to++;
     }

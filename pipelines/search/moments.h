@@ -4,7 +4,7 @@
  *
  * A moment is a run of frames of one stream around its best one, for as long as they score at
  * least half way from the average of all frames to the best one, and follow each other without a
- * gap: no more than GAP times the stream's usual step.
+ * gap: no more than GAP times the stream's usual step. It ends where a better one begins.
  */
 #ifndef SEARCH_MOMENTS_H
 #define SEARCH_MOMENTS_H

@@ -283,6 +283,19 @@ static void gap_parts_two_moments(void)
     g_assert_cmpint(g_array_index(moments, Moment, 1).start, ==, G_GINT64_CONSTANT(30000000000));
 }
 
+/* The shoulder of a better moment is another one, and has no part of that. */
+static void moments_do_not_overlap(void)
+{
+    Score scores[] = {score_of(1, 1, 0, 0.9f), score_of(2, 1, 1, 0.8f), score_of(3, 1, 2, 0.45f),
+                      score_of(4, 1, 3, 0.44f), score_of(5, 1, 4, 0.1f)};
+    g_autoptr(GArray) moments = moments_find(scores, 5, 0.1, 2);
+
+    g_assert_cmpuint(moments->len, ==, 2);
+    g_assert_cmpint(g_array_index(moments, Moment, 0).end, ==, 1000000000);
+    g_assert_cmpint(g_array_index(moments, Moment, 1).start, ==, 2000000000);
+    g_assert_cmpuint(g_array_index(moments, Moment, 1).frames, ==, 2);
+}
+
 /* More frames of one moment than there are candidates at first. */
 static void long_still_is_one_moment(void)
 {
@@ -329,6 +342,7 @@ int main(int argc, char **argv)
     g_test_add_func("/search/products-agree-with-a-plain-sum", products_agree_with_a_plain_sum);
     g_test_add_func("/search/neighbours-are-one-moment", neighbours_are_one_moment);
     g_test_add_func("/search/gap-parts-two-moments", gap_parts_two_moments);
+    g_test_add_func("/search/moments-do-not-overlap", moments_do_not_overlap);
     g_test_add_func("/search/long-still-is-one-moment", long_still_is_one_moment);
     g_test_add_func("/search/time-codes-read-back", time_codes_read_back);
     return g_test_run();
