@@ -330,6 +330,7 @@ static void print_report(Run *run, const G4Model *model, Size input, const Optio
     set_integer(line, "frames", o->frames);
     set_real(line, "open_seconds", run->open, 4);
     set_real(line, "first_embedding_seconds", run->first_embedding, 4);
+    set_real(line, "cold_start_seconds", run->first_embedding - seconds, 4);
     set_real(line, "model_mb", (double)g4_model_get_bytes(model) / 1048576.0, 1);
     if (o->roofline > 0.0)
         set_real(line, "roofline", rate / o->roofline, 3);
