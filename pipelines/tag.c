@@ -234,7 +234,7 @@ int main(int argc, char **argv)
         {"synchronous", 0, 0, G_OPTION_ARG_NONE, &tag.synchronous,
          "embed every frame: for files, not for a camera", NULL},
         {"scores", 0, 0, G_OPTION_ARG_NONE, &tag.scores, "print scores, and their table", NULL},
-        {NULL},
+        G_OPTION_ENTRY_NULL,
     };
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
 

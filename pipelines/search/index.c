@@ -649,7 +649,7 @@ int index_command(Options *options, int argc, char **argv)
         {"max-age", 0, 0, G_OPTION_ARG_DOUBLE, &max_age,
          "Of a live source, keep only so much", "SECONDS"},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &index.quiet, "No progress bar", NULL},
-        {NULL},
+        G_OPTION_ENTRY_NULL,
     };
 
     if (!options_parse(options, entries, "VIDEO|URI...", &argc, &argv, 1, G_MAXINT, TRUE) ||

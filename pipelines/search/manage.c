@@ -70,7 +70,7 @@ int embed_command(Options *options, int argc, char **argv)
     const GOptionEntry entries[] = {
         {"text", 0, 0, G_OPTION_ARG_NONE, &text, "It is a text, whatever files there are", NULL},
         {"image", 0, 0, G_OPTION_ARG_NONE, &image, "It is a picture's file", NULL},
-        {NULL},
+        G_OPTION_ENTRY_NULL,
     };
 
     if (!options_parse(options, entries, "TEXT|IMAGE", &argc, &argv, 1, 1, FALSE))

@@ -46,7 +46,7 @@ gboolean options_parse(Options *options, const GOptionEntry *entries, const char
         {"prompt", 0, 0, G_OPTION_ARG_STRING, &options->prompt,
          "A task prompt of the checkpoint. Default: query for a text, none for a picture",
          "NAME|none"},
-        {NULL},
+        G_OPTION_ENTRY_NULL,
     };
     g_autoptr(GOptionContext) context = g_option_context_new(usage);
     g_autoptr(GError) error = NULL;

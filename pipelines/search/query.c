@@ -85,7 +85,7 @@ static int run(Options *options, int argc, char **argv, const char *usage,
         {"top", 0, 0, G_OPTION_ARG_INT, &format.top, "So many moments. Default: 10", "N"},
         {"sheet", 0, 0, G_OPTION_ARG_FILENAME, &format.sheet, "Draw their frames", "PNG"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &format.json, "Print a JSON array", NULL},
-        {NULL},
+        G_OPTION_ENTRY_NULL,
     };
 
     int status = EXIT_USAGE;

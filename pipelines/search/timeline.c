@@ -327,7 +327,7 @@ int timeline_command(Options *options, int argc, char **argv)
         {"top", 0, 0, G_OPTION_ARG_INT, &top, "So many films, the best. Default: 4", "N"},
         {"similar", 0, 0, G_OPTION_ARG_NONE, &similar,
          "TEXT is a picture's file, or VIDEO@mm:ss", NULL},
-        {NULL},
+        G_OPTION_ENTRY_NULL,
     };
 
     if (!options_parse(options, entries, "TEXT", &argc, &argv, 1, 1, TRUE))
