@@ -524,6 +524,7 @@ Vectors *vectors_open(Store *store, const StoreModel *model, GError **error)
         v->count = v->header.count;
         v->map = map_records(fd, &v->header, &v->map_size);
         v->memory = v->map ? (char *)v->map + HEADER_SIZE : NULL;
+        flock(fd, LOCK_UN); /* close would leave it: the map holds the open file, and it the lock */
         close(fd);
     }
     if (!v->map && !read_into_memory(v, store, error))
