@@ -131,6 +131,8 @@ static void rows_say_what_the_embedding_says(void)
     /* It is joint, not pooled: the row before it stays. */
     g_assert_cmpint(gst_harness_push(h, buffer), ==, GST_FLOW_OK);
     g_assert_false(gst_harness_push_event(h, gst_event_new_eos()));
+    producer_expect_error(h->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                          "replace=true");
     gst_harness_teardown(h);
     expect(path, "PRAGMA application_id", "1194607682");
     expect(path, "PRAGMA user_version", "1");
