@@ -18,6 +18,9 @@ static const struct {
     {"query", query_command, "TEXT --db FILE            find moments by a sentence"},
     {"similar", similar_command, "IMAGE|VIDEO@mm:ss --db FILE   find moments by a picture"},
     {"timeline", timeline_command, "TEXT --db FILE --out PNG   draw the score against time"},
+#ifdef HAVE_SOUP
+    {"serve", serve_command, "--db FILE [--port N]      the same in a browser"},
+#endif
     {"remove", remove_command, "VIDEO|URI... --db FILE    take films out of an index"},
     {"embed", embed_command, "TEXT|IMAGE --model DIR    print one vector"},
     {"info", info_command, "[--db FILE] [--model DIR] what is in an index or a checkpoint"},

@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gemma4-search serve: the index in a browser.
+ *
+ *   GET  /  /style.css  /search.js     the page
+ *   GET  /api/index                    {"frames", "films", "text"}
+ *   GET  /api/search?q=TEXT            {"answers", "strips", ...}
+ *   POST /api/similar                  the same; the body is a picture
+ *   GET  /frame/FILM/NS                a frame as a PNG
+ *   GET  /film/FILM                    the film itself, or a range of it
+ *
+ * Whatever comes in may come from anybody who gets a browser on this machine to send it: films are
+ * known by their number in the index and nothing else is opened; a request for another host name
+ * than this one's, or from another site's page, is refused; bodies are bounded. Answers that take
+ * time are made by threads, one for questions, two for frames, while films go on being sent.
+ */
+#include "filmserver.h"
+#include "searcher.h"
+#include "serve-page.h"
+
+#include <glib-unix.h>
+#include <gst/gst.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_BODY (32 * 1024 * 1024)
+#define MOST_TEXT 8192
+#define MOST_WAITING 64
+#define ANSWERS 48
+#define STRIPS 8
+#define STRIP_POINTS 400
+#define FRAME_W 480
+#define FRAME_H 270
+#define FRAMES_KEPT 400
+
+typedef struct {
+    SoupServer *server;
+    GMainLoop *loop;
+    Store *store; /* of the main thread */
+    Searcher searcher; /* of the thread for questions */
+    gboolean local;
+    GThreadPool *questions, *frames;
+    GHashTable *kept; /* "film/ns" -> GBytes of a PNG; of the main thread */
+    GQueue order;     /* its keys, oldest first */
+} Serve;
+
+typedef struct {
+    Serve *serve;
+    SoupServerMessage *message;
+    gboolean gone; /* the client has left; of the main thread */
+    gulong finished;
+    char *text;      /* a question by text, */
+    GBytes *picture; /* or by a picture, */
+    char *uri;       /* or a frame of this film */
+    char *key;
+    gint64 time;
+
+    guint status;
+    GBytes *body;
+    const char *type;
+} Work;
+
+/* ------------------------------------------------------------------------------------------
+ * Answers
+ */
+static void respond(SoupServerMessage *message, guint status, const char *type, GBytes *body)
+{
+    SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
+
+    soup_server_message_set_status(message, status, NULL);
+    soup_message_headers_set_content_type(headers, type, NULL);
+    soup_message_headers_set_content_length(headers, (goffset)g_bytes_get_size(body));
+    soup_message_body_append_bytes(soup_server_message_get_response_body(message), body);
+}
+
+static GBytes *json_bytes(json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
+
+    json_decref(object);
+    return g_bytes_new_with_free_func(text, strlen(text), free, text);
+}
+
+static GBytes *error_bytes(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+
+    return json_bytes(json_pack("{s:s}", "error", valid));
+}
+
+static void refuse(SoupServerMessage *message, guint status, const char *why)
+{
+    g_autoptr(GBytes) body = error_bytes(why);
+
+    respond(message, status, "application/json", body);
+}
+
+static json_t *text_of(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+
+    return json_string(valid);
+}
+
+static json_t *answers_json(const GArray *answers)
+{
+    json_t *list = json_array();
+
+    for (guint i = 0; i < answers->len; i++) {
+        const Answer *answer = &g_array_index(answers, Answer, i);
+        g_autofree char *ns = g_strdup_printf("%" G_GINT64_FORMAT, answer->moment.best);
+        json_array_append_new(
+            list, json_pack("{s:I, s:o, s:f, s:f, s:f, s:s, s:f, s:i}", "film",
+                            (json_int_t)answer->stream->id, "name",
+                            text_of(answer_short_name(answer->stream)), "start",
+                            (double)answer->moment.start / 1e9, "end",
+                            (double)answer->moment.end / 1e9, "best",
+                            (double)answer->moment.best / 1e9, "best_ns", ns, "score",
+                            (double)answer->moment.score, "frames", (int)answer->moment.frames));
+    }
+    return list;
+}
+
+/* The best score in each part of the film's length; null where there is no frame. */
+static json_t *strip_json(const StoreStream *stream, const Score *scores, guint64 n)
+{
+    gint64 length = MAX(1, MAX(stream->duration, stream->last));
+    float best = -1, points[STRIP_POINTS];
+    json_t *list = json_array();
+    guint count = (guint)CLAMP(stream->n, 1, STRIP_POINTS);
+
+    for (guint i = 0; i < count; i++)
+        points[i] = NAN;
+    for (guint64 i = 0; i < n; i++) {
+        if (scores[i].stream != stream->id)
+            continue;
+        guint at = (guint)CLAMP((double)scores[i].pts / (double)length * count, 0, count - 1);
+        points[at] = isnan(points[at]) ? scores[i].score : MAX(points[at], scores[i].score);
+        best = MAX(best, scores[i].score);
+    }
+    for (guint i = 0; i < count; i++)
+        json_array_append_new(list, isnan(points[i]) ? json_null()
+                                                     : json_real((double)points[i]));
+    return json_pack("{s:I, s:o, s:f, s:f, s:o}", "film", (json_int_t)stream->id, "name",
+                     text_of(answer_short_name(stream)), "length", (double)length / 1e9, "best",
+                     (double)best, "points", list);
+}
+
+static GBytes *question_answered(Searcher *searcher, const float *query, gint64 began,
+                                 GError **error)
+{
+    g_autofree Score *scores = searcher_score(searcher, query);
+    g_autoptr(GPtrArray) streams = NULL;
+    g_autoptr(GArray) answers = searcher_answer(searcher, scores, ANSWERS, &streams, error);
+    guint64 n = vectors_count(searcher->vectors);
+    double high = -1;
+
+    if (!answers)
+        return NULL;
+    for (guint64 i = 0; i < n; i++)
+        high = MAX(high, (double)scores[i].score);
+    json_t *strips = json_array();
+    for (guint i = 0; i < MIN(streams->len, STRIPS); i++)
+        json_array_append_new(strips, strip_json(streams->pdata[i], scores, n));
+    return json_bytes(json_pack(
+        "{s:o, s:o, s:I, s:f, s:f, s:f}", "answers", answers_json(answers), "strips", strips,
+        "frames", (json_int_t)n, "low", moments_mean(scores, n), "high", high, "milliseconds",
+        (double)(g_get_monotonic_time() - began) / 1e3));
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Work of the threads
+ */
+static void work_free(Work *work)
+{
+    if (work->finished)
+        g_signal_handler_disconnect(work->message, work->finished);
+    g_clear_pointer(&work->picture, g_bytes_unref);
+    g_clear_pointer(&work->body, g_bytes_unref);
+    g_object_unref(work->message);
+    g_free(work->text);
+    g_free(work->uri);
+    g_free(work->key);
+    g_free(work);
+}
+
+static void keep_frame(Serve *serve, const char *key, GBytes *body)
+{
+    if (g_hash_table_contains(serve->kept, key))
+        return;
+    char *copy = g_strdup(key);
+    g_hash_table_insert(serve->kept, copy, g_bytes_ref(body));
+    g_queue_push_tail(&serve->order, copy);
+    if (serve->order.length > FRAMES_KEPT)
+        g_hash_table_remove(serve->kept, g_queue_pop_head(&serve->order));
+}
+
+static gboolean work_done(gpointer data)
+{
+    Work *work = data;
+
+    if (work->key && work->status == SOUP_STATUS_OK)
+        keep_frame(work->serve, work->key, work->body);
+    if (!work->gone) {
+        respond(work->message, work->status, work->type, work->body);
+        soup_server_message_unpause(work->message);
+    }
+    work_free(work);
+    return G_SOURCE_REMOVE;
+}
+
+static void finish_work(Work *work, GBytes *body, const char *type, GError *error)
+{
+    work->status = body ? SOUP_STATUS_OK
+                   : g_error_matches(error, GST_STREAM_ERROR, GST_STREAM_ERROR_TYPE_NOT_FOUND)
+                       ? SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE
+                   : work->uri ? SOUP_STATUS_NOT_FOUND
+                               : SOUP_STATUS_UNPROCESSABLE_ENTITY;
+    work->body = body ? body : error_bytes(error ? error->message : "no answer");
+    work->type = body ? type : "application/json";
+    g_clear_error(&error);
+    g_idle_add(work_done, work);
+}
+
+static void answer_question(gpointer data, gpointer user)
+{
+    Work *work = data;
+    Searcher *searcher = &work->serve->searcher;
+    gint64 began = g_get_monotonic_time();
+    GError *error = NULL;
+    g_autofree float *query = NULL;
+    GBytes *body = NULL;
+
+    if (searcher_refresh(searcher, &error)) {
+        if (work->text) {
+            query = searcher_text(searcher, work->text, &error);
+        } else {
+            Picture picture = {0};
+            gsize size;
+            const void *bytes = g_bytes_get_data(work->picture, &size);
+            if (picture_from_memory(bytes, size, &picture, &error))
+                query = searcher_picture(searcher, &picture, &error);
+            picture_clear(&picture);
+        }
+    }
+    if (query)
+        body = question_answered(searcher, query, began, &error);
+    finish_work(work, body, "application/json", error);
+}
+
+static cairo_status_t append_bytes(void *closure, const unsigned char *data, unsigned int length)
+{
+    g_byte_array_append(closure, data, length);
+    return CAIRO_STATUS_SUCCESS;
+}
+
+static void decode_frame(gpointer data, gpointer user)
+{
+    Work *work = data;
+    GError *error = NULL;
+    Picture picture = {0};
+    GBytes *body = NULL;
+    Film *film = film_open(work->uri, &error);
+
+    if (film && film_picture(film, work->time, &picture, &error)) {
+        GByteArray *png = g_byte_array_new();
+        cairo_surface_t *small = picture_shrink(&picture, FRAME_W, FRAME_H);
+        cairo_surface_write_to_png_stream(small, append_bytes, png);
+        cairo_surface_destroy(small);
+        body = g_byte_array_free_to_bytes(png);
+    }
+    picture_clear(&picture);
+    film_close(film);
+    finish_work(work, body, "image/png", error);
+}
+
+static void on_finished(SoupServerMessage *message, gpointer data)
+{
+    ((Work *)data)->gone = TRUE;
+}
+
+static Work *work_new(Serve *serve, SoupServerMessage *message)
+{
+    Work *work = g_new0(Work, 1);
+
+    work->serve = serve;
+    work->message = g_object_ref(message);
+    work->finished = g_signal_connect(message, "finished", G_CALLBACK(on_finished), work);
+    return work;
+}
+
+static void push_work(GThreadPool *pool, Work *work)
+{
+    if (g_thread_pool_unprocessed(pool) >= MOST_WAITING) {
+        refuse(work->message, SOUP_STATUS_SERVICE_UNAVAILABLE, "too many questions at once");
+        work_free(work);
+        return;
+    }
+    soup_server_message_pause(work->message);
+    g_thread_pool_push(pool, work, NULL);
+}
+
+/* ------------------------------------------------------------------------------------------
+ * Requests
+ */
+static gboolean is_local_name(const char *host)
+{
+    return g_ascii_strcasecmp(host, "localhost") == 0 || g_str_equal(host, "127.0.0.1") ||
+           g_str_equal(host, "[::1]");
+}
+
+/* A page of another site may send requests here, and may even have its own name resolve to this
+ * machine; neither gets an answer. */
+static gboolean is_welcome(const Serve *serve, SoupServerMessage *message)
+{
+    SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
+    const char *host = soup_message_headers_get_one(headers, "Host");
+    const char *origin = soup_message_headers_get_one(headers, "Origin");
+    const char *site = soup_message_headers_get_one(headers, "Sec-Fetch-Site");
+
+    if (!host)
+        return FALSE;
+    if (serve->local) {
+        const char *colon = strrchr(host, ':');
+        g_autofree char *name =
+            colon && !strchr(colon, ']') ? g_strndup(host, (gsize)(colon - host)) : g_strdup(host);
+        if (!is_local_name(name))
+            return FALSE;
+    }
+    if (site && (g_str_equal(site, "cross-site") || g_str_equal(site, "same-site")))
+        return FALSE;
+    return !origin || (g_str_has_prefix(origin, "http://") &&
+                       g_ascii_strcasecmp(origin + strlen("http://"), host) == 0);
+}
+
+static void add_headers(SoupServerMessage *message)
+{
+    static const char *const fixed[][2] = {
+        {"Content-Security-Policy",
+         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+         "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+         "frame-ancestors 'none'"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Referrer-Policy", "no-referrer"},
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+        {"Cache-Control", "no-store"},
+    };
+    SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
+
+    for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
+        soup_message_headers_replace(headers, fixed[i][0], fixed[i][1]);
+}
+
+static void on_got_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data)
+{
+    gsize *size = data;
+
+    *size += g_bytes_get_size(chunk);
+    if (*size > MOST_BODY) {
+        /* Too late for an answer that is read; what comes is thrown away. */
+        soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
+        soup_message_body_truncate(soup_server_message_get_request_body(message));
+    }
+}
+
+/* Before the body is read. */
+static void on_headers(SoupServer *server, SoupServerMessage *message, const char *path,
+                       GHashTable *query, gpointer data)
+{
+    SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
+    const char *method = soup_server_message_get_method(message);
+
+    add_headers(message);
+    if (!is_welcome(data, message))
+        refuse(message, SOUP_STATUS_FORBIDDEN, "not from here");
+    else if (method != SOUP_METHOD_GET && method != SOUP_METHOD_HEAD &&
+             method != SOUP_METHOD_POST)
+        refuse(message, SOUP_STATUS_METHOD_NOT_ALLOWED, "neither GET nor POST");
+    else if (soup_message_headers_get_encoding(headers) == SOUP_ENCODING_CONTENT_LENGTH &&
+             soup_message_headers_get_content_length(headers) > MOST_BODY)
+        refuse(message, SOUP_STATUS_REQUEST_ENTITY_TOO_LARGE, "more than 32 MB");
+    else
+        g_signal_connect_data(message, "got-chunk", G_CALLBACK(on_got_chunk), g_new0(gsize, 1),
+                              (GClosureNotify)(void (*)(void))g_free, 0);
+}
+
+/* "123" of "/film/123" with `prefix` "/film/"; the rest of the path in `rest`. */
+static gboolean parse_id(const char *path, const char *prefix, gint64 *id, const char **rest)
+{
+    if (!g_str_has_prefix(path, prefix) || !g_ascii_isdigit(path[strlen(prefix)]))
+        return FALSE;
+    guint64 value = g_ascii_strtoull(path + strlen(prefix), (char **)rest, 10);
+    *id = (gint64)MIN(value, G_MAXINT64);
+    return TRUE;
+}
+
+/* The file of a film of the index; NULL for what has none (a live source, one on the network). */
+static StoreStream *find_film(Serve *serve, gint64 id, char **path)
+{
+    g_autoptr(StoreStream) stream = store_get_stream(serve->store, id, NULL);
+
+    *path = stream && stream->uri && g_str_has_prefix(stream->uri, "file://")
+                ? g_filename_from_uri(stream->uri, NULL, NULL)
+                : NULL;
+    return *path ? g_steal_pointer(&stream) : NULL;
+}
+
+static void on_frame_request(Serve *serve, SoupServerMessage *message, gint64 id, const char *time)
+{
+    g_autofree char *path = NULL;
+    g_autoptr(StoreStream) stream = find_film(serve, id, &path);
+    char *end;
+    guint64 ns = g_ascii_strtoull(time, &end, 10);
+
+    if (!stream || !g_ascii_isdigit(*time) || *end != '\0' || ns > G_MAXINT64 / 2) {
+        refuse(message, SOUP_STATUS_NOT_FOUND, "no such frame");
+        return;
+    }
+    g_autofree char *key =
+        g_strdup_printf("%" G_GINT64_FORMAT "/%" G_GUINT64_FORMAT "/%" G_GINT64_FORMAT, id, ns,
+                        stream->mtime);
+    GBytes *kept = g_hash_table_lookup(serve->kept, key);
+    if (kept) {
+        respond(message, SOUP_STATUS_OK, "image/png", kept);
+        return;
+    }
+    Work *work = work_new(serve, message);
+    work->uri = g_steal_pointer(&stream->uri);
+    work->key = g_steal_pointer(&key);
+    work->time = (gint64)ns;
+    push_work(serve->frames, work);
+}
+
+static void on_index_request(Serve *serve, SoupServerMessage *message)
+{
+    g_autoptr(GPtrArray) streams = store_list_streams(serve->store, NULL);
+    g_autoptr(StoreModel) model = store_get_model(serve->store, NULL);
+    guint64 n = 0;
+
+    for (guint i = 0; streams && i < streams->len; i++)
+        n += ((StoreStream *)streams->pdata[i])->n;
+    g_autoptr(GBytes) body = json_bytes(
+        json_pack("{s:I, s:i, s:b}", "frames", (json_int_t)n, "films",
+                  streams ? (int)streams->len : 0, "text",
+                  model && g_strcmp0(model->kind, "joint") == 0));
+    respond(message, SOUP_STATUS_OK, "application/json", body);
+}
+
+static void on_search_request(Serve *serve, SoupServerMessage *message, GHashTable *query)
+{
+    const char *text = query ? g_hash_table_lookup(query, "q") : NULL;
+
+    if (!text || !*text || strlen(text) > MOST_TEXT || !g_utf8_validate(text, -1, NULL)) {
+        refuse(message, SOUP_STATUS_BAD_REQUEST, "q is a text of at most 8192 bytes in UTF-8");
+        return;
+    }
+    Work *work = work_new(serve, message);
+    work->text = g_strdup(text);
+    push_work(serve->questions, work);
+}
+
+static void on_similar_request(Serve *serve, SoupServerMessage *message)
+{
+    SoupMessageBody *body = soup_server_message_get_request_body(message);
+
+    if (!soup_message_body_get_accumulate(body)) {
+        refuse(message, SOUP_STATUS_REQUEST_ENTITY_TOO_LARGE, "more than 32 MB");
+        return;
+    }
+    Work *work = work_new(serve, message);
+    work->picture = soup_message_body_flatten(body);
+    push_work(serve->questions, work);
+}
+
+static gboolean serve_page(SoupServerMessage *message, const char *path)
+{
+    static const struct {
+        const char *path, *resource, *type;
+    } files[] = {
+        {"/", "/gemma4-search/index.html", "text/html; charset=utf-8"},
+        {"/style.css", "/gemma4-search/style.css", "text/css; charset=utf-8"},
+        {"/search.js", "/gemma4-search/search.js", "text/javascript; charset=utf-8"},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(files); i++) {
+        if (!g_str_equal(path, files[i].path))
+            continue;
+        g_autoptr(GBytes) body = g_resource_lookup_data(
+            serve_page_get_resource(), files[i].resource, G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
+        respond(message, SOUP_STATUS_OK, files[i].type, body);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+static void on_request(SoupServer *server, SoupServerMessage *message, const char *path,
+                       GHashTable *query, gpointer data)
+{
+    Serve *serve = data;
+    gboolean post = soup_server_message_get_method(message) == SOUP_METHOD_POST;
+    const char *rest;
+    gint64 id;
+
+    if (post != g_str_equal(path, "/api/similar")) {
+        refuse(message, SOUP_STATUS_METHOD_NOT_ALLOWED, "not this way");
+    } else if (post) {
+        on_similar_request(serve, message);
+    } else if (g_str_equal(path, "/api/index")) {
+        on_index_request(serve, message);
+    } else if (g_str_equal(path, "/api/search")) {
+        on_search_request(serve, message, query);
+    } else if (parse_id(path, "/frame/", &id, &rest) && *rest == '/') {
+        on_frame_request(serve, message, id, rest + 1);
+    } else if (parse_id(path, "/film/", &id, &rest) && *rest == '\0') {
+        g_autofree char *file = NULL;
+        g_autoptr(StoreStream) stream = find_film(serve, id, &file);
+        if (stream)
+            film_serve(message, file);
+        else
+            refuse(message, SOUP_STATUS_NOT_FOUND, "no such film");
+    } else if (!serve_page(message, path)) {
+        refuse(message, SOUP_STATUS_NOT_FOUND, "nothing here");
+    }
+}
+
+/* ------------------------------------------------------------------------------------------
+ * The server
+ */
+static gboolean quit(gpointer data)
+{
+    g_main_loop_quit(data);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean listen_at(Serve *serve, const char *address, int port, GError **error)
+{
+    g_autoptr(GInetAddress) inet = g_inet_address_new_from_string(address);
+
+    if (!inet) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "--address %s: not an IP address", address);
+        return FALSE;
+    }
+    g_autoptr(GSocketAddress) socket = g_inet_socket_address_new(inet, (guint16)port);
+    serve->local = g_inet_address_get_is_loopback(inet);
+    serve->server = soup_server_new("server-header", "gemma4-search", NULL);
+    soup_server_add_early_handler(serve->server, NULL, on_headers, serve, NULL);
+    soup_server_add_handler(serve->server, NULL, on_request, serve, NULL);
+    if (!soup_server_listen(serve->server, socket, 0, error))
+        return FALSE;
+    GSList *uris = soup_server_get_uris(serve->server);
+    for (GSList *l = uris; l; l = l->next) {
+        g_autofree char *uri = g_uri_to_string(l->data);
+        printf("%s\n", uri);
+    }
+    fflush(stdout);
+    g_slist_free_full(uris, (GDestroyNotify)g_uri_unref);
+    return TRUE;
+}
+
+static void serve_clear(Serve *serve)
+{
+    if (serve->questions)
+        g_thread_pool_free(serve->questions, FALSE, TRUE);
+    if (serve->frames)
+        g_thread_pool_free(serve->frames, FALSE, TRUE);
+    while (g_main_context_iteration(NULL, FALSE)) /* answers on their way */
+        ;
+    if (serve->server)
+        soup_server_disconnect(serve->server);
+    g_clear_object(&serve->server);
+    g_hash_table_unref(serve->kept);
+    g_queue_clear(&serve->order);
+    searcher_clear(&serve->searcher);
+    store_close(serve->store);
+    g_main_loop_unref(serve->loop);
+}
+
+int serve_command(Options *options, int argc, char **argv)
+{
+    g_autofree char *address = NULL;
+    int port = 8080, status = EXIT_FINE;
+    Serve serve = {0};
+    GError *error = NULL;
+    const GOptionEntry entries[] = {
+        {"port", 0, 0, G_OPTION_ARG_INT, &port, "Default: 8080; 0: any that is free", "N"},
+        {"address", 0, 0, G_OPTION_ARG_STRING, &address,
+         "Default: 127.0.0.1, this machine alone", "IP"},
+        G_OPTION_ENTRY_NULL,
+    };
+
+    if (!options_parse(options, entries, "", &argc, &argv, 0, 0, TRUE))
+        return EXIT_USAGE;
+    if (port < 0 || port > 65535) {
+        g_printerr("gemma4-search: --port is a number from 0 to 65535\n");
+        return EXIT_USAGE;
+    }
+    serve.loop = g_main_loop_new(NULL, FALSE);
+    serve.kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                       (GDestroyNotify)g_bytes_unref);
+    serve.store = store_open(options->db, STORE_READ, &error);
+    if (serve.store && searcher_open(&serve.searcher, options, &error) &&
+        listen_at(&serve, address ? address : "127.0.0.1", port, &error)) {
+        guint sources[] = {g_unix_signal_add(SIGINT, quit, serve.loop),
+                           g_unix_signal_add(SIGTERM, quit, serve.loop)};
+        serve.questions = g_thread_pool_new(answer_question, &serve, 1, FALSE, NULL);
+        serve.frames = g_thread_pool_new(decode_frame, &serve, 2, FALSE, NULL);
+        g_main_loop_run(serve.loop);
+        g_source_remove(sources[0]);
+        g_source_remove(sources[1]);
+    } else {
+        status = options_fail(error);
+    }
+    serve_clear(&serve);
+    return status;
+}

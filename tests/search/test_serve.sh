@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# gemma4-search serve: what the page asks for, and what others might.
+set -u
+. "$G4_SOURCE/tests/pipelines/tap.sh"
+here=$G4_SOURCE/tests/search
+search=$G4_BUILD/pipelines/search/gemma4-search
+
+"$python" "$here/films.py" "$tmp"
+gst-launch-1.0 -q filesrc location="$tmp/sea.rgb" blocksize=$((96 * 64 * 3)) \
+    ! rawvideoparse format=rgb width=96 height=64 framerate=2/1 \
+    ! videoconvert ! pngenc ! qtmux ! filesink location="$tmp/sea.mov"
+"$search" index "$tmp/sea.mov" --db "$tmp/sea.db" --model "$G4_TEST_DATA/embedding_case" \
+    --precision f32 --rate 0 >/dev/null 2>&1
+"$search" serve --db "$tmp/sea.db" --precision f32 --port 0 >"$tmp/url" 2>"$tmp/serve.log" &
+server=$!
+tries=600
+until [ -s "$tmp/url" ] || [ $tries -eq 0 ]; do
+    tries=$((tries - 1))
+    sleep 0.1
+done
+url=$(cat "$tmp/url")
+
+# asked STATUS PATH OPTION...
+asked()
+{
+    "$python" "$here/ask_page.py" "$url" "$@"
+}
+
+check 'the page is served' asked 200 / --has search.js
+check 'and says what is in the index' asked 200 /api/index --has '"frames":16'
+check 'a sentence finds moments' asked 200 '/api/search?q=a+red+car' --has sea.mov
+check 'a frame is a PNG' asked 200 /frame/1/1000000000 --has PNG
+check 'a range of the film is sent' asked 206 /film/1 --header Range:bytes=100-199 --bytes 100
+check 'the whole film, too' asked 200 /film/1 --bytes "$(wc -c <"$tmp/sea.mov")"
+"$python" -c 'import sys, urllib.request as u
+open(sys.argv[2], "wb").write(u.urlopen(sys.argv[1] + "frame/1/1000000000").read())' \
+    "$url" "$tmp/frame.png"
+check 'a picture finds its moment' asked 200 /api/similar --post "$tmp/frame.png" --has sea.mov
+
+echo 'no picture' >"$tmp/text"
+head -c 40000000 /dev/zero >"$tmp/large"
+check 'what is no picture is refused' asked 415 /api/similar --post "$tmp/text"
+check 'a body that is too large as well' asked 413 /api/similar --post "$tmp/large"
+check 'and text that is not UTF-8' asked 400 '/api/search?q=%ff'
+check 'and no text' asked 400 /api/search
+check 'a film that is not in the index is not found' asked 404 /film/2
+check 'nor a path that climbs' asked 404 /film/../../../../../../etc/passwd
+check 'one that climbs in disguise is no path' asked 400 '/film/%2e%2e%2f%2e%2e%2fetc%2fpasswd'
+check 'another host name is refused' asked 403 / --header Host:elsewhere.example
+check "another site's page as well" asked 403 /api/similar --post "$tmp/frame.png" \
+    --header Origin:http://elsewhere.example
+check 'after all this it still answers' asked 200 '/api/search?q=sea' --has sea.mov
+kill -INT $server
+check 'an interrupt ends it well' wait $server
+finish
