@@ -43,6 +43,23 @@ is_png()
     [ "$(head -c 8 "$1" | od -An -v -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]
 }
 
+# told COMMAND: its options are in the manual page, each by name.
+told()
+{
+    "$search" "$1" --help >"$tmp/help" || return 1
+    for option in $(grep -o -- '^ *\(-[a-z], \)\?--[a-z-]*' "$tmp/help" | grep -o -- '--[a-z-]*$'); do
+        case $option in
+        --help) ;;
+        *) grep -q "Fl -${option#--}\( \|\$\)" "$G4_SOURCE/pipelines/search/gemma4-search.1" ||
+            { echo "$1 $option" && return 1; } ;;
+        esac
+    done
+}
+
+for command in index query similar timeline remove embed info; do
+    check "the manual page has the options of $command" told $command
+done
+
 "$python" "$here/films.py" "$tmp"
 for film in sea:96:64 street:96:64 tower:64:96; do
     IFS=: read -r name width height <<EOF
