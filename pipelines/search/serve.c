@@ -352,6 +352,10 @@ static void add_headers(SoupServerMessage *message)
 
     for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
         soup_message_headers_replace(headers, fixed[i][0], fixed[i][1]);
+    /* libsoup before 3.4 never closes a connection that a client left open and went away from:
+     * each would keep a descriptor until there are no more. */
+    if (!soup_check_version(3, 4, 0))
+        soup_message_headers_replace(headers, "Connection", "close");
 }
 
 static void on_got_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data)

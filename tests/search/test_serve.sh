@@ -51,7 +51,38 @@ check 'one that climbs in disguise is no path' asked 400 '/film/%2e%2e%2f%2e%2e%
 check 'another host name is refused' asked 403 / --header Host:elsewhere.example
 check "another site's page as well" asked 403 /api/similar --post "$tmp/frame.png" \
     --header Origin:http://elsewhere.example
+# A browser keeps its connection for the next request, and goes away without a word.
+keeps_no_connection()
+{
+    before=$(ls /proc/$server/fd | wc -l)
+    "$python" -c 'import http.client, sys
+for _ in range(40):
+    c = http.client.HTTPConnection(sys.argv[1], timeout=60)
+    c.request("GET", "/style.css")
+    assert c.getresponse().read()
+    c.close()' "$(expr "$url" : 'http://\([^/]*\)')" || return 1
+    tries=100
+    until [ "$(ls /proc/$server/fd | wc -l)" -lt $((before + 20)) ] || [ $tries -eq 0 ]; do
+        tries=$((tries - 1))
+        sleep 0.1
+    done
+    after=$(ls /proc/$server/fd | wc -l)
+    echo "$before descriptors before, $after after 40 connections"
+    [ "$after" -lt $((before + 20)) ]
+}
+check 'a client that leaves takes its descriptor along' keeps_no_connection
 check 'after all this it still answers' asked 200 '/api/search?q=sea' --has sea.mov
-kill -INT $server
-check 'an interrupt ends it well' wait $server
+
+# Where it does not, what it said (a sanitizer's report among it) is in the check's log.
+ends_well()
+{
+    kill -INT $server
+    wait $server || {
+        rc=$?
+        cat "$tmp/serve.log"
+        echo "status $rc"
+        return 1
+    }
+}
+check 'an interrupt ends it well' ends_well
 finish
