@@ -588,12 +588,14 @@ static gboolean start(GstEmbeddingMatch *self)
     GST_OBJECT_LOCK(self);
     gst_embedding_match_sources_copy(&sources, &self->settings.sources);
     g_autofree gchar *path = g_strdup(self->settings.model);
+    G4Precision precision = self->settings.precision;
+    guint threads = self->settings.threads;
     self->dirty = FALSE;
     GST_OBJECT_UNLOCK(self);
 
     g_atomic_int_set(&self->cancelled, FALSE);
     if (path != NULL && *path != '\0')
-        self->model = gst_embedding_match_model_new(path);
+        self->model = gst_embedding_match_model_new(path, precision, threads);
     if (self->model == NULL || gst_embedding_match_model_open(self->model, &error))
         self->newest = gst_embedding_match_set_new(&sources, self->model, NULL, NULL, &error);
     gst_embedding_match_sources_clear(&sources);

@@ -9,6 +9,8 @@
 
 struct GstEmbeddingMatchModel {
     gchar *path;
+    G4Precision precision;
+    guint threads;
 
     GMutex opening;           /* of these; never held while something is computed */
     GstGemma4TextModel *text; /* NULL until it is needed, then constant */
@@ -20,11 +22,14 @@ struct GstEmbeddingMatchModel {
     G4Encoder *encoder;
 };
 
-GstEmbeddingMatchModel *gst_embedding_match_model_new(const gchar *path)
+GstEmbeddingMatchModel *gst_embedding_match_model_new(const gchar *path, G4Precision precision,
+                                                      guint threads)
 {
     GstEmbeddingMatchModel *model = g_new0(GstEmbeddingMatchModel, 1);
 
     model->path = g_strdup(path);
+    model->precision = precision;
+    model->threads = threads;
     g_mutex_init(&model->opening);
     return model;
 }
@@ -52,7 +57,7 @@ static G4TextModel *open_text(GstEmbeddingMatchModel *model, GError **error)
 {
     g_mutex_lock(&model->opening);
     if (model->text == NULL)
-        model->text = gst_gemma4_text_model_acquire(model->path, G4_PRECISION_AUTO, error);
+        model->text = gst_gemma4_text_model_acquire(model->path, model->precision, error);
     g_mutex_unlock(&model->opening);
     return model->text != NULL ? gst_gemma4_text_model_get(model->text) : NULL;
 }
@@ -61,7 +66,7 @@ static G4Model *open_vision(GstEmbeddingMatchModel *model, GError **error)
 {
     g_mutex_lock(&model->opening);
     if (model->vision == NULL)
-        model->vision = gst_gemma4_model_acquire(model->path, G4_PRECISION_AUTO, error);
+        model->vision = gst_gemma4_model_acquire(model->path, model->precision, error);
     g_mutex_unlock(&model->opening);
     return model->vision != NULL ? gst_gemma4_model_get(model->vision) : NULL;
 }
@@ -71,7 +76,8 @@ static gboolean need_text(GstEmbeddingMatchModel *model, GError **error)
     if (model->text_encoder == NULL) {
         G4TextModel *text = open_text(model, error);
         if (text != NULL)
-            model->text_encoder = g4_text_encoder_new(text, &(G4TextEncoderOptions){0}, error);
+            model->text_encoder = g4_text_encoder_new(
+                text, &(G4TextEncoderOptions){.threads = model->threads}, error);
     }
     return model->text_encoder != NULL;
 }
@@ -81,7 +87,8 @@ static gboolean need_vision(GstEmbeddingMatchModel *model, GError **error)
     if (model->encoder == NULL) {
         G4Model *vision = open_vision(model, error);
         if (vision != NULL)
-            model->encoder = g4_encoder_new(vision, &(G4EncoderOptions){0}, error);
+            model->encoder =
+                g4_encoder_new(vision, &(G4EncoderOptions){.threads = model->threads}, error);
     }
     return model->encoder != NULL;
 }
@@ -179,12 +186,12 @@ gboolean gst_embedding_match_model_embed_picture(GstEmbeddingMatchModel *model, 
     return FALSE;
 }
 
-/* opening held. The vision encoder's digest; NULL where it cannot be opened. Whoever embeds the
- * frames in this process has it open, so that this costs nothing then. */
+/* opening held. The vision encoder's digest; NULL where it cannot be opened. Where the
+ * frames are embedded in this process and precision it is open, and this costs nothing. */
 static const gchar *find_vision_digest(GstEmbeddingMatchModel *model)
 {
     if (model->vision_digest == NULL) {
-        GstGemma4Model *vision = gst_gemma4_model_acquire(model->path, G4_PRECISION_AUTO, NULL);
+        GstGemma4Model *vision = gst_gemma4_model_acquire(model->path, model->precision, NULL);
         if (vision != NULL)
             model->vision_digest = g_strdup(g4_model_get_digest(gst_gemma4_model_get(vision)));
         gst_gemma4_model_release(vision);

@@ -16,8 +16,9 @@ G_BEGIN_DECLS
 
 typedef struct GstEmbeddingMatchModel GstEmbeddingMatchModel;
 
-/* Opens nothing yet. Never NULL. */
-GstEmbeddingMatchModel *gst_embedding_match_model_new(const gchar *path);
+/* Opens nothing yet. `threads` 0: g4_default_threads(). Never NULL. */
+GstEmbeddingMatchModel *gst_embedding_match_model_new(const gchar *path, G4Precision precision,
+                                                      guint threads);
 void gst_embedding_match_model_free(GstEmbeddingMatchModel *model); /* NULL allowed */
 
 /* Opens the text encoder, or in a checkpoint that has none the vision encoder. */

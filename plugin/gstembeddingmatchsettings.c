@@ -3,11 +3,14 @@
  * embeddingmatch's properties.
  */
 #include "gstembeddingmatchsettings.h"
+#include "gstgemma4embedtypes.h"
 
 #include <gst/gst.h>
 
 enum {
     PROP_MODEL = 1,
+    PROP_PRECISION,
+    PROP_THREADS,
     PROP_LABELS,
     PROP_LABELS_FILE,
     PROP_NEGATIVE_LABELS,
@@ -72,6 +75,12 @@ GstEmbeddingMatchKind gst_embedding_match_settings_set(GstEmbeddingMatchSettings
         g_free(s->model);
         s->model = g_value_dup_string(value);
         break;
+    case PROP_PRECISION:
+        s->precision = g_value_get_enum(value);
+        break;
+    case PROP_THREADS:
+        s->threads = g_value_get_uint(value);
+        break;
     case PROP_THRESHOLD:
         s->threshold = g_value_get_double(value);
         break;
@@ -105,6 +114,12 @@ GstEmbeddingMatchKind gst_embedding_match_settings_get(const GstEmbeddingMatchSe
     switch (id) {
     case PROP_MODEL:
         g_value_set_string(value, s->model);
+        break;
+    case PROP_PRECISION:
+        g_value_set_enum(value, s->precision);
+        break;
+    case PROP_THREADS:
+        g_value_set_uint(value, s->threads);
         break;
     case PROP_THRESHOLD:
         g_value_set_double(value, s->threshold);
@@ -140,11 +155,26 @@ void gst_embedding_match_settings_install(GObjectClass *klass)
 {
     const GParamFlags playing =
         G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+    const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
 
     install_string(klass, PROP_MODEL, "model", "Model",
                    "Path of the checkpoint that embeds labels and images: the one that embeds the "
                    "frames; default none: labels name the rows of vectors",
                    GST_PARAM_MUTABLE_READY);
+    g_object_class_install_property(
+        klass, PROP_PRECISION,
+        g_param_spec_enum(
+            "precision", "Precision",
+            "Number format of the matrix products; that of gemma4embed saves a second "
+            "copy of the weights; default auto: bf16 where the processor multiplies "
+            "it in hardware, else f32",
+            GST_TYPE_GEMMA4_PRECISION, G4_PRECISION_AUTO, ready));
+    g_object_class_install_property(
+        klass, PROP_THREADS,
+        g_param_spec_uint("threads", "Threads",
+                          "Number of threads that embed labels and images; default 0: the cores "
+                          "that affinity mask and cgroup quota leave",
+                          0, G_MAXUINT, 0, ready));
     install_string(klass, PROP_LABELS, "labels", "Labels",
                    "Sentences to look for, separated by semicolons: \"a person on a bike; an empty "
                    "street\"; \"\\;\" is a semicolon; default none",

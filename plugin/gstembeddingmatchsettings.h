@@ -5,12 +5,15 @@
 #ifndef GST_EMBEDDING_MATCH_SETTINGS_H
 #define GST_EMBEDDING_MATCH_SETTINGS_H
 
+#include "gemma4.h"
 #include "gstembeddingmatchset.h"
 
 G_BEGIN_DECLS
 
 typedef struct {
     gchar *model;
+    G4Precision precision;
+    guint threads;
     GstEmbeddingMatchSources sources;
     gdouble threshold, hysteresis, temperature;
     guint top_k;

@@ -117,18 +117,20 @@ static void picture_of_a_frame_fits_it(gconstpointer output)
     remove_folder(folder);
 }
 
-/* The same through the core: prompt and label, and the frame's own vector. */
-static void sentences_score_as_the_core_embeds_them(void)
+/* The same through the core at that precision: prompt and label, and the frame's own vector. */
+static void sentences_score_as_the_core_embeds_them(gconstpointer data)
 {
+    G4Precision precision = (G4Precision)GPOINTER_TO_INT(data);
     g_autofree gchar *model = embedding_case();
     g_autofree gchar *line = g_strdup_printf(
         "gemma4embed model=\"%s\" precision=f32 ! embeddingmatch model=\"%s\" top-k=0 "
-        "labels=\"a red car; a dog;a red car\"",
-        model, model);
+        "precision=%s threads=1 labels=\"a red car; a dog;a red car\"",
+        model, model, g4_precision_name(precision));
     GstHarness *h = gst_harness_new_parse(line);
     GstBuffer *in = gst_buffer_new_allocate(NULL, 64 * 48 * 3, NULL);
     GError *error = NULL;
-    G4TextModel *text = g4_text_model_open(model, NULL, &error);
+    G4TextModel *text =
+        g4_text_model_open(model, &(G4ModelOptions){.precision = precision}, &error);
     g_assert_no_error(error);
     G4TextEncoder *encoder = g4_text_encoder_new(text, NULL, &error);
     g_assert_no_error(error);
@@ -153,7 +155,7 @@ static void sentences_score_as_the_core_embeds_them(void)
                                             1, TRUE, vector, &error));
         for (guint c = 0; c < cols; c++)
             cosine += (gdouble)vector[c] * frame[c];
-        g_assert_cmpfloat_with_epsilon(gst_gemma4_score_get_score(score), cosine, 1e-4);
+        g_assert_cmpfloat_with_epsilon(gst_gemma4_score_get_score(score), cosine, 1e-6);
     }
     g4_text_encoder_free(encoder);
     g4_text_model_unref(text);
@@ -207,6 +209,18 @@ static void bad_prompts_and_pictures_are_errors(void)
     }
 }
 
+static void threads_that_there_cannot_be_are_an_error(void)
+{
+    GstElement *element = gst_object_ref_sink(producer_element("embeddingmatch"));
+    g_autofree gchar *model = embedding_case();
+
+    g_object_set(element, "model", model, "labels", "a", "threads", G_MAXUINT, NULL);
+    g_assert_cmpint(gst_element_set_state(element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+    producer_expect_error(element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, "threads");
+    gst_element_set_state(element, GST_STATE_NULL);
+    gst_object_unref(element);
+}
+
 int main(int argc, char **argv)
 {
     gst_init(&argc, &argv);
@@ -216,8 +230,13 @@ int main(int argc, char **argv)
                          picture_of_a_frame_fits_it);
     g_test_add_data_func("/matchmodel/picture-of-a-frame-fits-it/pooled", "pooled",
                          picture_of_a_frame_fits_it);
-    g_test_add_func("/matchmodel/sentences-score-as-the-core-embeds-them",
-                    sentences_score_as_the_core_embeds_them);
+    for (G4Precision p = G4_PRECISION_F32; p <= G4_PRECISION_INT8; p++) {
+        g_autofree gchar *path = g_strdup_printf(
+            "/matchmodel/sentences-score-as-the-core-embeds-them/%s", g4_precision_name(p));
+        g_test_add_data_func(path, GINT_TO_POINTER(p), sentences_score_as_the_core_embeds_them);
+    }
+    g_test_add_func("/matchmodel/threads-that-there-cannot-be-are-an-error",
+                    threads_that_there_cannot_be_are_an_error);
     g_test_add_func("/matchmodel/frames-of-another-space-are-an-error",
                     frames_of_another_space_are_an_error);
     g_test_add_func("/matchmodel/bad-prompts-and-pictures-are-errors",
