@@ -383,6 +383,16 @@ const G4Tensor *g4_checkpoint_find(const G4Checkpoint *checkpoint, const char *n
     return bsearch(name, tensors->data, tensors->len, sizeof(G4Tensor), compare_name);
 }
 
+gboolean g4_checkpoint_is_bf16(const G4Checkpoint *checkpoint, const char *prefix)
+{
+    for (guint i = 0; i < checkpoint->tensors->len; i++) {
+        const G4Tensor *t = &g_array_index(checkpoint->tensors, G4Tensor, i);
+        if (t->n_dims >= 2 && t->dtype != G4_DTYPE_BF16 && g_str_has_prefix(t->name, prefix))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 const G4Tensor *g4_checkpoint_bind(const G4Checkpoint *checkpoint, const char *name, guint n_dims,
                                    const guint64 *dims, GError **error)
 {

@@ -43,6 +43,9 @@ guint g4_checkpoint_get_n_tensors(const G4Checkpoint *checkpoint);
 /* NULL without one of that name. Lives as long as the checkpoint. */
 const G4Tensor *g4_checkpoint_find(const G4Checkpoint *checkpoint, const char *name);
 
+/* Whether every matrix (two dimensions or more) whose name begins so is stored in bfloat16. */
+gboolean g4_checkpoint_is_bf16(const G4Checkpoint *checkpoint, const char *prefix);
+
 /* The prefixes before "patch_embedder..." (tower) and "embedding_projection..." (embedder), from
  * the tensor whose name ends in patch_embedder.input_proj.weight; fails when there is none. The
  * embedder's is NULL where the tower was saved alone. */

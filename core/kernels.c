@@ -46,10 +46,12 @@ static void climb_x86(G4Kernels *k, guint cpu_flags)
 }
 #endif
 
-/* What bfloat16 asks for is bfloat16 where the processor multiplies it. Elsewhere 16-bit integers
- * are more exact and, where they are vectorised, faster; else weights in bfloat16 save memory.
- * With 8 bits, attention is the same at every level that has no bfloat16, so that levels agree. */
-static void choose_products(G4Kernels *k, G4Precision precision)
+/* What bfloat16 asks for is bfloat16 where the processor multiplies it and the weights are stored
+ * so. Weights with more digits would lose too many (tests/bench/RESULTS.md, exactness): they, and
+ * all elsewhere, are 16-bit integers where these are vectorised, more exact and no slower; else
+ * weights in bfloat16 save memory. With 8 bits, what is not in 8 bits is the same at every level
+ * that has no bfloat16, so that levels agree. */
+static void choose_products(G4Kernels *k, G4Precision precision, gboolean stored_bf16)
 {
     const gboolean multiplies_bf16 = k->gemm_bf16->pack_t != NULL && k->gemm_bf16->load != NULL;
     const gboolean multiplies_int16 = k->gemm_int16 != &g4_gemm_int16_c;
@@ -57,18 +59,17 @@ static void choose_products(G4Kernels *k, G4Precision precision)
     k->linear = k->embedding = k->attention = k->gemm_f32;
     if (precision == G4_PRECISION_F32)
         return;
-    k->linear = k->embedding = k->gemm_bf16;
-    if (multiplies_bf16)
-        k->attention = k->gemm_bf16;
+    if (multiplies_bf16 && stored_bf16)
+        k->linear = k->embedding = k->attention = k->gemm_bf16;
     else if (multiplies_int16 || precision == G4_PRECISION_INT8)
-        k->attention = k->gemm_int16;
+        k->linear = k->embedding = k->attention = k->gemm_int16;
+    else
+        k->linear = k->embedding = k->gemm_bf16;
     if (precision == G4_PRECISION_INT8)
         k->linear = k->gemm_int8;
-    else if (!multiplies_bf16 && multiplies_int16)
-        k->linear = k->gemm_int16;
 }
 
-void g4_kernels_init(G4Kernels *k, guint cpu_flags, G4Precision precision)
+void g4_kernels_init(G4Kernels *k, guint cpu_flags, G4Precision precision, gboolean stored_bf16)
 {
     const char *wrong_blas = NULL;
     const char *level = g4_cpu_level_name(cpu_flags & (G4_CPU_AVX2 | G4_CPU_AVX512));
@@ -94,7 +95,7 @@ void g4_kernels_init(G4Kernels *k, guint cpu_flags, G4Precision precision)
         k->gemm_f32 = g4_gemm_blas(&wrong_blas);
     if (!k->gemm_f32)
         k->gemm_f32 = &g4_gemm_f32_c;
-    choose_products(k, precision);
+    choose_products(k, precision, stored_bf16);
     if (k->linear == k->gemm_f32 && k->gemm_f32->row_block == 0)
         snprintf(k->name, sizeof k->name, "%s+%s", level, k->linear->name);
     else if (wrong_blas)

@@ -66,9 +66,9 @@ typedef struct G4Kernels {
 } G4Kernels;
 
 /* Fills the table for a processor with these flags (cpu.h): the C functions first, then each level
- * it has; then the products of `precision` (not AUTO). A function of its arguments and of whether
- * OpenBLAS passed its check. */
-void g4_kernels_init(G4Kernels *k, guint cpu_flags, G4Precision precision);
+ * it has; then the products of `precision` (not AUTO) for weights that are stored in bfloat16 or
+ * not. A function of its arguments and of whether OpenBLAS passed its check. */
+void g4_kernels_init(G4Kernels *k, guint cpu_flags, G4Precision precision, gboolean stored_bf16);
 
 decl_rms_norm_fn(g4_rms_norm_f32_c);
 decl_add_rms_norm_fn(g4_add_rms_norm_f32_c);

@@ -172,7 +172,7 @@ static gboolean layers_are_there(Loader *l, GError **error)
     return FALSE;
 }
 
-static gboolean load(Loader *l, const char *path, GError **error)
+static gboolean load(Loader *l, const char *path, guint cpu_flags, GError **error)
 {
     G4Model *m = l->model;
     g_autofree char *config_text = NULL;
@@ -186,6 +186,9 @@ static gboolean load(Loader *l, const char *path, GError **error)
         !g4_checkpoint_get_prefixes(l->loader.checkpoint, &l->tower, &l->embedder, error) ||
         !layers_are_there(l, error))
         return FALSE;
+    g4_kernels_init(&m->kernels, cpu_flags, m->precision,
+                    g4_checkpoint_is_bf16(l->loader.checkpoint, l->tower));
+    l->loader.even_out = m->kernels.linear->evens_out;
     if (l->embedder && m->config.output_dim == 0) {
         g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED,
                     "%sembedding_projection.weight: config.json has no text_config.hidden_size",
@@ -214,9 +217,7 @@ G4Model *g4_model_open(const char *path, const G4ModelOptions *options, GError *
     ok = g4_cpu_flags(&flags, error);
     if (ok) {
         m->precision = g4_precision_choose(options ? options->precision : G4_PRECISION_AUTO, flags);
-        g4_kernels_init(&m->kernels, flags, m->precision);
-        l.loader.even_out = m->kernels.linear->evens_out;
-        ok = load(&l, path, error);
+        ok = load(&l, path, flags, error);
     }
     if (ok) {
         g_autofree char *whole = g_canonicalize_filename(path, NULL);

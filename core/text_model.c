@@ -169,7 +169,7 @@ static gboolean layers_are_there(Loader *l, GError **error)
     return FALSE;
 }
 
-static gboolean load(Loader *l, const char *path, GError **error)
+static gboolean load(Loader *l, const char *path, guint cpu_flags, GError **error)
 {
     G4TextModel *m = l->model;
     g_autofree char *config_text = NULL;
@@ -182,6 +182,9 @@ static gboolean load(Loader *l, const char *path, GError **error)
     if (!g4_text_config_read(folder, &m->config, &config_text, &config_length, error) ||
         !layers_are_there(l, error) || !g4_prompts_read(folder, &m->prompts, error))
         return FALSE;
+    g4_kernels_init(&m->kernels, cpu_flags, m->precision,
+                    g4_checkpoint_is_bf16(l->loader.checkpoint, PREFIX));
+    l->loader.even_out = m->kernels.linear->evens_out;
     m->layers = g_new0(G4TextLayer, m->config.layers);
     m->ple = g_new0(G4Linear, m->config.layers);
     return take_all(l, &count, error) && open_tokenizer(m, folder, error) &&
@@ -201,9 +204,7 @@ G4TextModel *g4_text_model_open(const char *path, const G4ModelOptions *options,
     gboolean ok = g4_cpu_flags(&flags, error);
     if (ok) {
         m->precision = g4_precision_choose(options ? options->precision : G4_PRECISION_AUTO, flags);
-        g4_kernels_init(&m->kernels, flags, m->precision);
-        l.loader.even_out = m->kernels.linear->evens_out;
-        ok = load(&l, path, error);
+        ok = load(&l, path, flags, error);
     }
     if (ok) {
         g_autofree char *whole = g_canonicalize_filename(path, NULL);

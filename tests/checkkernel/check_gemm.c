@@ -426,7 +426,7 @@ void check_gemm(Check *c)
 {
     G4Kernels k;
 
-    g4_kernels_init(&k, c->flags, G4_PRECISION_F32);
+    g4_kernels_init(&k, c->flags, G4_PRECISION_F32, FALSE);
     if (c->flags == 0) {
         check_product(c, "gemm_f32_c", &g4_gemm_f32_c, ROUNDS_NOTHING);
         const char *wrong_shape;
@@ -443,8 +443,10 @@ void check_gemm(Check *c)
     check_product(c, "gemm_bf16", k.gemm_bf16, k.gemm_bf16->load ? ROUNDS_BOTH : ROUNDS_B);
     check_bf16_load(c, k.gemm_bf16);
     check_whole_attention(c, "attention_f32", &k);
-    g4_kernels_init(&k, c->flags, G4_PRECISION_BF16);
+    g4_kernels_init(&k, c->flags, G4_PRECISION_BF16, TRUE);
     check_whole_attention(c, "attention_bf16", &k);
-    g4_kernels_init(&k, c->flags, G4_PRECISION_INT8);
+    g4_kernels_init(&k, c->flags, G4_PRECISION_BF16, FALSE);
+    check_whole_attention(c, "attention_wide", &k);
+    g4_kernels_init(&k, c->flags, G4_PRECISION_INT8, TRUE);
     check_whole_attention(c, "attention_int8", &k);
 }

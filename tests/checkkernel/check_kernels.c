@@ -276,7 +276,7 @@ void check_kernels(Check *c)
 {
     G4Kernels k;
 
-    g4_kernels_init(&k, c->flags, G4_PRECISION_F32);
+    g4_kernels_init(&k, c->flags, G4_PRECISION_F32, FALSE);
     check_rms_norm(c, &k);
     check_add_rms_norm(c, &k);
     check_clamp(c, &k);

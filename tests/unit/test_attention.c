@@ -90,7 +90,7 @@ static void every_query_sees_its_window(void)
 
     g4_cpu_flags(&flags, &error);
     g_assert_no_error(error);
-    g4_kernels_init(&kernels, flags, G4_PRECISION_F32);
+    g4_kernels_init(&kernels, flags, G4_PRECISION_F32, FALSE);
     for (guint l = 0; l < G_N_ELEMENTS(lengths); l++)
         for (guint r = 0; r < G_N_ELEMENTS(radii); r++) {
             const guint n = lengths[l];
