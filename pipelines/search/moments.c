@@ -227,3 +227,24 @@ GArray *moments_find(const Score *scores, guint64 n, double mean, guint top)
     g_free(finder.taken);
     return moments;
 }
+
+GArray *moments_of_frames(const Score *scores, guint64 n, guint top)
+{
+    GArray *moments = g_array_new(FALSE, FALSE, sizeof(Moment));
+    gboolean all = n == 0;
+
+    for (guint64 wanted = MAX(SELECTION, top); moments->len < MIN(top, n) && !all; wanted *= 16) {
+        float least = wanted >= n ? -INFINITY : floor_of(scores, n, wanted);
+        g_autoptr(GArray) candidates = select_candidates(scores, n, least);
+
+        all = candidates->len == n;
+        if (candidates->len < top && !all)
+            continue;
+        for (guint i = 0; i < MIN(top, candidates->len); i++) {
+            const Score *s = &scores[g_array_index(candidates, guint64, i)];
+            Moment moment = {s->stream, s->id, s->pts, s->pts, s->pts, s->score, 1};
+            g_array_append_val(moments, moment);
+        }
+    }
+    return moments;
+}

@@ -25,4 +25,7 @@ double moments_mean(const Score *scores, guint64 n); /* 0 of none */
  * among these or not. */
 GArray *moments_find(const Score *scores, guint64 n, double mean, guint top);
 
+/* The `top` best frames, each a moment of its own; in the same order. */
+GArray *moments_of_frames(const Score *scores, guint64 n, guint top);
+
 #endif /* SEARCH_MOMENTS_H */

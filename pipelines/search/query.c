@@ -52,7 +52,7 @@ static void print_lines(const GArray *answers)
 typedef struct {
     int top;
     char *sheet;
-    gboolean json;
+    gboolean json, frames;
 } Format;
 
 static int answer(Searcher *searcher, float *query, const char *title, const Format *format)
@@ -63,7 +63,8 @@ static int answer(Searcher *searcher, float *query, const char *title, const For
     g_autofree Score *scores = searcher_score(searcher, query);
 
     g_free(query);
-    answers = searcher_answer(searcher, scores, (guint)format->top, &streams, &error);
+    answers = searcher_answer(searcher, scores, (guint)format->top, format->frames, &streams,
+                              &error);
     if (!answers)
         return options_fail(error);
     if (format->json)
@@ -84,6 +85,8 @@ static int run(Options *options, int argc, char **argv, const char *usage,
     const GOptionEntry entries[] = {
         {"top", 0, 0, G_OPTION_ARG_INT, &format.top, "So many moments. Default: 10", "N"},
         {"sheet", 0, 0, G_OPTION_ARG_FILENAME, &format.sheet, "Draw their frames", "PNG"},
+        {"frames", 0, 0, G_OPTION_ARG_NONE, &format.frames,
+         "Each frame is an answer of its own, whatever its neighbours are", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &format.json, "Print a JSON array", NULL},
         G_OPTION_ENTRY_NULL,
     };

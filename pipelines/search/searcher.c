@@ -123,11 +123,12 @@ Score *searcher_score(Searcher *s, const float *query)
     return scores;
 }
 
-GArray *searcher_answer(Searcher *s, const Score *scores, guint top, GPtrArray **streams,
-                        GError **error)
+GArray *searcher_answer(Searcher *s, const Score *scores, guint top, gboolean single,
+                        GPtrArray **streams, GError **error)
 {
     guint64 n = vectors_count(s->vectors);
-    g_autoptr(GArray) moments = moments_find(scores, n, moments_mean(scores, n), top);
+    g_autoptr(GArray) moments = single ? moments_of_frames(scores, n, top)
+                                       : moments_find(scores, n, moments_mean(scores, n), top);
     g_autoptr(GArray) answers = g_array_new(FALSE, TRUE, sizeof(Answer));
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)store_stream_free);
 

@@ -40,9 +40,10 @@ typedef struct {
     StoreStream *stream; /* borrowed */
 } Answer;
 
-/* The `top` best as an array of Answer; `streams` gets what they borrow from. */
-GArray *searcher_answer(Searcher *searcher, const Score *scores, guint top, GPtrArray **streams,
-                        GError **error);
+/* The `top` best as an array of Answer; `streams` gets what they borrow from. Neighbouring frames
+ * are one answer, or with `single` each is one. */
+GArray *searcher_answer(Searcher *searcher, const Score *scores, guint top, gboolean single,
+                        GPtrArray **streams, GError **error);
 
 /* The film's name without its folders. */
 const char *answer_short_name(const StoreStream *stream);

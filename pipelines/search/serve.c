@@ -154,7 +154,7 @@ static GBytes *question_answered(Searcher *searcher, const float *query, gint64 
 {
     g_autofree Score *scores = searcher_score(searcher, query);
     g_autoptr(GPtrArray) streams = NULL;
-    g_autoptr(GArray) answers = searcher_answer(searcher, scores, ANSWERS, &streams, error);
+    g_autoptr(GArray) answers = searcher_answer(searcher, scores, ANSWERS, FALSE, &streams, error);
     guint64 n = vectors_count(searcher->vectors);
     double high = -1;
 

@@ -311,6 +311,38 @@ static void long_still_is_one_moment(void)
     g_assert_cmpuint(none->len, ==, 0);
 }
 
+/* In films of more frames than there are candidates at first, asked for few and for many. */
+static void single_frames_are_the_best_of_all(void)
+{
+    guint n = 30000;
+    g_autofree Score *scores = g_new(Score, n);
+
+    for (guint i = 0; i < n; i++) { /* each value once, and as often as any other at the end */
+        scores[i] = score_of(i, 1, i, (float)((i * 7919) % n) / (float)n);
+        if (i >= n / 2)
+            scores[i].score = 0.25f;
+    }
+    for (guint top = 1; top <= 10000; top *= 100) {
+        g_autoptr(GArray) frames = moments_of_frames(scores, n, top);
+        g_assert_cmpuint(frames->len, ==, top);
+        for (guint i = 0; i < top; i++) {
+            const Moment *a = &g_array_index(frames, Moment, i);
+            guint better = 0;
+            for (guint k = 0; k < n && i < 200; k++)
+                better += scores[k].score > a->score ||
+                          (scores[k].score == a->score && scores[k].id < a->id);
+            g_assert_true(i >= 200 || better == i);
+            g_assert_cmpint(a->start, ==, a->best);
+            g_assert_cmpint(a->end, ==, a->best);
+            g_assert_cmpuint(a->frames, ==, 1);
+        }
+    }
+    g_autoptr(GArray) all = moments_of_frames(scores, 7, 10);
+    g_assert_cmpuint(all->len, ==, 7);
+    g_autoptr(GArray) none = moments_of_frames(scores, 0, 10);
+    g_assert_cmpuint(none->len, ==, 0);
+}
+
 static void time_codes_read_back(void)
 {
     static const struct {
@@ -344,6 +376,7 @@ int main(int argc, char **argv)
     g_test_add_func("/search/gap-parts-two-moments", gap_parts_two_moments);
     g_test_add_func("/search/moments-do-not-overlap", moments_do_not_overlap);
     g_test_add_func("/search/long-still-is-one-moment", long_still_is_one_moment);
+    g_test_add_func("/search/single-frames-are-the-best-of-all", single_frames_are_the_best_of_all);
     g_test_add_func("/search/time-codes-read-back", time_codes_read_back);
     return g_test_run();
 }
