@@ -13,7 +13,7 @@ libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0
 libgstrtspserver-1.0-dev gobject-introspection libgirepository1.0-dev
 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps
 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav gstreamer1.0-x
-python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0'
+python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 python3-numpy'
 
 if [ "${1-}" = --list ]; then
     printf '%s\n' $needed

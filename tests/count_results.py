@@ -8,6 +8,7 @@ and so does a skip that SKIPS-FILE does not allow here. Lists skips and failures
 of one program and reason in one line.
 """
 import fnmatch
+import glob
 import json
 import os
 import re
@@ -54,6 +55,9 @@ class Here:
         match = re.fullmatch(r"no-header:([\w./+-]+)", condition)
         if match:
             return run("cc", "-fsyntax-only", "-include", match[1], "-xc", "/dev/null") is None
+        match = re.fullmatch(r"no-file:(/\S+)", condition)
+        if match:
+            return not glob.glob(match[1])
         match = re.fullmatch(r"option:([\w.]+)(!?=)(.*)", condition)
         if match:
             return (str(self.options.get(match[1])).lower() == match[3]) == (match[2] == "=")
