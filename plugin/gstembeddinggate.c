@@ -31,6 +31,7 @@
  */
 #include "gstembeddinggate.h"
 #include "gstembeddingvector.h"
+#include "gstembeddingwithheld.h"
 
 #include <string.h>
 
@@ -65,6 +66,7 @@ struct _GstEmbeddingGate {
     GArray *current;          /* of gfloat: the one looked at */
     GstClockTime passed_time; /* running time of the last that passed, or NONE */
     gboolean discont;         /* something was dropped since */
+    GstEmbeddingWithheld withheld;
 };
 
 static GstStaticPadTemplate sink_template =
@@ -167,6 +169,7 @@ static gboolean decide(GstEmbeddingGate *self, const GstGemma4Embedding *embeddi
 /* The next frame is the first again. */
 static void forget(GstEmbeddingGate *self)
 {
+    gst_embedding_withheld_clear(&self->withheld);
     g_array_set_size(self->passed, 0);
     self->passed_time = GST_CLOCK_TIME_NONE;
 }
@@ -197,6 +200,7 @@ static GstFlowReturn gst_embedding_gate_chain(GstPad *pad, GstObject *parent, Gs
     GST_OBJECT_UNLOCK(self);
 
     if (!passes && drop) {
+        gst_embedding_withheld_add_all(&self->withheld, buffer);
         gst_buffer_unref(buffer);
         self->discont = TRUE;
         if (GST_CLOCK_TIME_IS_VALID(pts))
@@ -206,7 +210,7 @@ static GstFlowReturn gst_embedding_gate_chain(GstPad *pad, GstObject *parent, Gs
     if (self->discont || (passes && !drop))
         mark_discont(&buffer);
     self->discont = FALSE;
-    return gst_pad_push(self->srcpad, buffer);
+    return gst_pad_push(self->srcpad, gst_embedding_withheld_pass(&self->withheld, buffer));
 }
 
 /* An embedding that no buffer carries. Where it does not pass it goes the way of its frame. */
@@ -221,7 +225,9 @@ static gboolean take_embedding(GstEmbeddingGate *self, GstEvent *event)
     GST_OBJECT_UNLOCK(self);
 
     if (passes || !drop)
-        return gst_pad_push_event(self->srcpad, event);
+        return gst_pad_push_event(self->srcpad,
+                                  gst_embedding_withheld_pass_event(&self->withheld, event));
+    gst_embedding_withheld_add(&self->withheld, embedding);
     gst_event_unref(event);
     return TRUE;
 }
@@ -242,6 +248,7 @@ static gboolean gst_embedding_gate_sink_event(GstPad *pad, GstObject *parent, Gs
     case GST_EVENT_CUSTOM_DOWNSTREAM:
         if (gst_event_get_gemma4_embedding(event) != NULL)
             return take_embedding(self, event);
+        event = gst_embedding_withheld_pass_event(&self->withheld, event);
         break;
     default:
         break;
@@ -315,6 +322,7 @@ static void gst_embedding_gate_finalize(GObject *object)
 {
     GstEmbeddingGate *self = GST_EMBEDDING_GATE(object);
 
+    gst_embedding_withheld_clear(&self->withheld);
     g_free(self->kind.id);
     g_free(self->kind.digest);
     g_array_unref(self->passed);

@@ -17,6 +17,11 @@
  * processes may write to and read from the database at the same time. Vectors that another model
  * made are an error, unless `replace=true` lets them give way.
  *
+ * Nothing is lost silently: embeddings that were computed upstream and never got here, because a
+ * leaky queue, a valve or a rate limiter dropped their buffers on the way, are counted in `missed`,
+ * those that could not be written in `failed`, and a warning message says so at the end, with both
+ * numbers and `written` in its details. What a flush or #embeddinggate keeps back is not missed.
+ *
  * ## Example launch line
  * |[
  * gst-launch-1.0 filesrc location=film.mp4 ! decodebin ! gemma4embed model=DIR ! embeddingsink
@@ -26,6 +31,7 @@
  * Since: 0.1
  */
 #include "gstembeddingsink.h"
+#include "gstembeddingsinkmissed.h"
 #include "gstembeddingsinkwriter.h"
 
 #include <gst/video/video.h>
@@ -48,6 +54,9 @@ enum {
     PROP_REPLACE,
     PROP_MAX_ROWS,
     PROP_MAX_AGE,
+    PROP_WRITTEN,
+    PROP_MISSED,
+    PROP_FAILED,
     N_PROPS,
 };
 
@@ -62,6 +71,11 @@ struct _GstEmbeddingSink {
     guint64 max_rows;
     GstClockTime max_age;
     gboolean started; /* they are fixed */
+
+    /* under it, too; they stay after the end, until the next start */
+    GstEmbeddingSinkMissed missed;
+    guint64 written, n_failed;
+    guint64 told; /* missed and failed, when the message was posted */
 
     /* of the streaming thread, between start and stop */
     const GstEmbeddingSinkFormatFuncs *funcs;
@@ -128,20 +142,90 @@ static gchar *stream_name(GstEmbeddingSink *self)
                                 : gst_pad_get_stream_id(GST_BASE_SINK_PAD(self));
 }
 
+/* `lost` of those that counted as written are not in the file. */
+static void count(GstEmbeddingSink *self, guint64 written, guint64 failed, guint64 lost)
+{
+    GST_OBJECT_LOCK(self);
+    self->written += written - lost;
+    self->n_failed += failed + lost;
+    GST_OBJECT_UNLOCK(self);
+}
+
 static GstFlowReturn write_embedding(GstEmbeddingSink *self, const GstGemma4Embedding *embedding)
 {
     g_autoptr(GError) error = NULL;
     g_autofree gchar *stream = stream_name(self);
 
-    if (self->failed)
+    if (self->failed) {
+        count(self, 0, 1, 0);
         return GST_FLOW_ERROR;
+    }
     if (ensure_open(self, &error) && self->funcs->write(self->writer, embedding, stream, &error)) {
+        count(self, 1, 0, 0);
         GST_LOG_OBJECT(self, "wrote frame %" G_GUINT64_FORMAT,
                        gst_gemma4_embedding_get_frame(embedding));
         return GST_FLOW_OK;
     }
+    count(self, 0, 1, 0);
     fail(self, error);
     return GST_FLOW_ERROR;
+}
+
+/* Tells of what is not in the file, unless that is told. */
+static void tell(GstEmbeddingSink *self)
+{
+    GST_OBJECT_LOCK(self);
+    const guint64 missed = self->missed.total, failed = self->n_failed, written = self->written;
+    const gboolean news = missed + failed != self->told;
+    self->told = missed + failed;
+    GST_OBJECT_UNLOCK(self);
+    if (!news)
+        return;
+
+    GString *text = g_string_new(NULL);
+    g_string_printf(text, "%s: %" G_GUINT64_FORMAT " embeddings are in it", self->location,
+                    written);
+    if (missed > 0)
+        g_string_append_printf(text,
+                               "; %" G_GUINT64_FORMAT " were dropped on the way here, as a leaky "
+                               "queue does",
+                               missed);
+    if (failed > 0)
+        g_string_append_printf(text, "; %" G_GUINT64_FORMAT " could not be written", failed);
+    gst_element_message_full_with_details(
+        GST_ELEMENT(self), GST_MESSAGE_WARNING,
+        failed > 0 ? GST_RESOURCE_ERROR : GST_STREAM_ERROR,
+        failed > 0 ? GST_RESOURCE_ERROR_WRITE : GST_STREAM_ERROR_FAILED,
+        g_string_free(text, FALSE), NULL, __FILE__, GST_FUNCTION, __LINE__,
+        gst_structure_new("embeddings", "written", G_TYPE_UINT64, written, "missed", G_TYPE_UINT64,
+                          missed, "failed", G_TYPE_UINT64, failed, NULL));
+}
+
+/* All that comes in, before GstBaseSink drops what is outside of the segment. */
+static void arrived(GstEmbeddingSink *self, GstBuffer *buffer)
+{
+    const GstGemma4EmbeddingMeta *meta = gst_buffer_get_gemma4_embedding_meta(buffer);
+    guint n = meta != NULL ? gst_gemma4_embedding_meta_get_n_entries(meta) : 0;
+
+    GST_OBJECT_LOCK(self);
+    for (guint i = 0; i < n; i++)
+        gst_embedding_sink_missed_arrived(&self->missed,
+                                          gst_gemma4_embedding_meta_get_entry(meta, i));
+    GST_OBJECT_UNLOCK(self);
+}
+
+static GstPadProbeReturn on_data(GstPad *pad, GstPadProbeInfo *info, gpointer user)
+{
+    GstEmbeddingSink *self = GST_EMBEDDING_SINK(GST_PAD_PARENT(pad));
+
+    if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
+        arrived(self, GST_PAD_PROBE_INFO_BUFFER(info));
+    } else {
+        GstBufferList *list = GST_PAD_PROBE_INFO_BUFFER_LIST(info);
+        for (guint i = 0; i < gst_buffer_list_length(list); i++)
+            arrived(self, gst_buffer_list_get(list, i));
+    }
+    return GST_PAD_PROBE_OK;
 }
 
 static GstFlowReturn gst_embedding_sink_render(GstBaseSink *sink, GstBuffer *buffer)
@@ -151,8 +235,9 @@ static GstFlowReturn gst_embedding_sink_render(GstBaseSink *sink, GstBuffer *buf
     guint n = meta != NULL ? gst_gemma4_embedding_meta_get_n_entries(meta) : 0;
     GstFlowReturn flow = self->failed ? GST_FLOW_ERROR : GST_FLOW_OK;
 
-    for (guint i = 0; i < n && flow == GST_FLOW_OK; i++)
-        flow = write_embedding(self, gst_gemma4_embedding_meta_get_entry(meta, i));
+    for (guint i = 0; i < n; i++)
+        if (write_embedding(self, gst_gemma4_embedding_meta_get_entry(meta, i)) != GST_FLOW_OK)
+            flow = GST_FLOW_ERROR;
     return flow;
 }
 
@@ -160,7 +245,18 @@ static gboolean gst_embedding_sink_event(GstBaseSink *sink, GstEvent *event)
 {
     GstEmbeddingSink *self = GST_EMBEDDING_SINK(sink);
     const GstGemma4Embedding *embedding = gst_event_get_gemma4_embedding(event);
+    guint64 series, n;
+    gint64 series_start;
     gboolean ok = TRUE;
+
+    GST_OBJECT_LOCK(self);
+    if (embedding != NULL)
+        gst_embedding_sink_missed_arrived(&self->missed, embedding);
+    else if (gst_event_parse_gemma4_embedding_count(event, &series, &series_start, &n))
+        gst_embedding_sink_missed_expected(&self->missed, series, series_start, n);
+    else if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP)
+        gst_embedding_sink_missed_flushed(&self->missed);
+    GST_OBJECT_UNLOCK(self);
 
     if (embedding != NULL) {
         ok = write_embedding(self, embedding) == GST_FLOW_OK;
@@ -170,6 +266,8 @@ static gboolean gst_embedding_sink_event(GstBaseSink *sink, GstEvent *event)
              (self->funcs->flush == NULL || self->funcs->flush(self->writer, &error));
         if (!ok)
             fail(self, error);
+        else
+            tell(self);
     }
     if (!ok) {
         gst_event_unref(event);
@@ -224,6 +322,8 @@ static gboolean start(GstEmbeddingSink *self)
 
     GST_OBJECT_LOCK(self);
     self->started = TRUE;
+    gst_embedding_sink_missed_start(&self->missed);
+    self->written = self->n_failed = self->told = 0;
     GST_OBJECT_UNLOCK(self);
 
     self->failed = FALSE;
@@ -245,10 +345,13 @@ static gboolean start(GstEmbeddingSink *self)
 static void stop(GstEmbeddingSink *self)
 {
     g_autoptr(GError) error = NULL;
+    guint64 lost = 0;
 
-    if (self->writer != NULL && !self->funcs->close(self->writer, &error))
+    if (self->writer != NULL && !self->funcs->close(self->writer, &lost, &error))
         fail(self, error);
     self->writer = NULL;
+    count(self, 0, 0, lost);
+    tell(self);
     GST_OBJECT_LOCK(self);
     self->started = FALSE;
     GST_OBJECT_UNLOCK(self);
@@ -334,6 +437,15 @@ static void gst_embedding_sink_get_property(GObject *object, guint id, GValue *v
     case PROP_MAX_AGE:
         g_value_set_uint64(value, self->max_age);
         break;
+    case PROP_WRITTEN:
+        g_value_set_uint64(value, self->written);
+        break;
+    case PROP_MISSED:
+        g_value_set_uint64(value, self->missed.total);
+        break;
+    case PROP_FAILED:
+        g_value_set_uint64(value, self->n_failed);
+        break;
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
     }
@@ -344,6 +456,7 @@ static void gst_embedding_sink_finalize(GObject *object)
 {
     GstEmbeddingSink *self = GST_EMBEDDING_SINK(object);
 
+    gst_embedding_sink_missed_clear(&self->missed);
     g_free(self->location);
     g_free(self->stream);
     G_OBJECT_CLASS(gst_embedding_sink_parent_class)->finalize(object);
@@ -390,6 +503,20 @@ static void gst_embedding_sink_class_init(GstEmbeddingSinkClass *klass)
         "sqlite: nanoseconds; embeddings that are so much older than the newest of their stream "
         "are deleted, by UTC where it is known, else by PTS. Default: 0, none are",
         0, G_MAXINT64, 0, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+    properties[PROP_WRITTEN] = g_param_spec_uint64(
+        "written", "Written",
+        "Embeddings that were written since the start; of a database also those on their way "
+        "there",
+        0, G_MAXUINT64, 0, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+    properties[PROP_MISSED] = g_param_spec_uint64(
+        "missed", "Missed",
+        "Embeddings that were computed since the start and never got here: a leaky queue, a valve "
+        "or a rate limiter dropped them. A warning message says so at the end",
+        0, G_MAXUINT64, 0, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+    properties[PROP_FAILED] = g_param_spec_uint64(
+        "failed", "Failed",
+        "Embeddings that came here and could not be written. A warning message says so at the end",
+        0, G_MAXUINT64, 0, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
     g_object_class_install_properties(object_class, N_PROPS, properties);
     gst_type_mark_as_plugin_api(FORMAT_TYPE, 0);
 
@@ -407,6 +534,9 @@ static void gst_embedding_sink_class_init(GstEmbeddingSinkClass *klass)
 
 static void gst_embedding_sink_init(GstEmbeddingSink *self)
 {
+    gst_pad_add_probe(GST_BASE_SINK_PAD(self),
+                      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, on_data, NULL,
+                      NULL);
     gst_base_sink_set_sync(GST_BASE_SINK(self), FALSE);
     /* A last sample would keep a whole picture, and perhaps a buffer of a small pool. */
     gst_base_sink_set_last_sample_enabled(GST_BASE_SINK(self), FALSE);

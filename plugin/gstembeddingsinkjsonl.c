@@ -12,24 +12,26 @@ typedef struct {
     GString *line; /* kept, so that its memory is */
 } JsonlWriter;
 
-static gboolean jsonl_close(GstEmbeddingSinkWriter *writer, GError **error)
+static gboolean jsonl_close(GstEmbeddingSinkWriter *writer, guint64 *lost, GError **error)
 {
     JsonlWriter *self = (JsonlWriter *)writer;
     gboolean ok = gst_embedding_sink_file_close(&self->file, error);
 
     g_string_free(self->line, TRUE);
     g_free(self);
+    *lost = 0;
     return ok;
 }
 
 static GstEmbeddingSinkWriter *jsonl_open(const GstEmbeddingSinkSettings *settings, GError **error)
 {
     JsonlWriter *self = g_new0(JsonlWriter, 1);
+    guint64 lost;
 
     self->file = (GstEmbeddingSinkFile)GST_EMBEDDING_SINK_FILE_INIT;
     self->line = g_string_new(NULL);
     if (!gst_embedding_sink_file_create(&self->file, settings->location, "", 0, error)) {
-        jsonl_close((GstEmbeddingSinkWriter *)self, NULL);
+        jsonl_close((GstEmbeddingSinkWriter *)self, &lost, NULL);
         return NULL;
     }
     return (GstEmbeddingSinkWriter *)self;

@@ -65,7 +65,7 @@ static gboolean npy_check(const gchar *location, GError **error)
            gst_embedding_sink_file_check(lines, error);
 }
 
-static gboolean npy_close(GstEmbeddingSinkWriter *writer, GError **error)
+static gboolean npy_close(GstEmbeddingSinkWriter *writer, guint64 *lost, GError **error)
 {
     NpyWriter *self = (NpyWriter *)writer;
     gboolean ok = gst_embedding_sink_file_close(&self->vectors, error);
@@ -73,6 +73,7 @@ static gboolean npy_close(GstEmbeddingSinkWriter *writer, GError **error)
     ok = gst_embedding_sink_file_close(&self->lines, ok ? error : NULL) && ok;
     g_string_free(self->line, TRUE);
     g_free(self);
+    *lost = 0;
     return ok;
 }
 
@@ -81,6 +82,7 @@ static GstEmbeddingSinkWriter *npy_open(const GstEmbeddingSinkSettings *settings
     NpyWriter *self = g_new0(NpyWriter, 1);
     g_autofree gchar *lines = lines_location(settings->location);
     gchar header[HEADER_SIZE];
+    guint64 lost;
 
     self->vectors = self->lines = (GstEmbeddingSinkFile)GST_EMBEDDING_SINK_FILE_INIT;
     self->line = g_string_new(NULL);
@@ -88,7 +90,7 @@ static GstEmbeddingSinkWriter *npy_open(const GstEmbeddingSinkSettings *settings
     if (!gst_embedding_sink_file_create(&self->vectors, settings->location, header, sizeof header,
                                         error) ||
         !gst_embedding_sink_file_create(&self->lines, lines, "", 0, error)) {
-        npy_close((GstEmbeddingSinkWriter *)self, NULL);
+        npy_close((GstEmbeddingSinkWriter *)self, &lost, NULL);
         return NULL;
     }
     return (GstEmbeddingSinkWriter *)self;

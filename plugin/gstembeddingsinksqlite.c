@@ -89,6 +89,7 @@ typedef struct {
     gboolean hurry;
     gboolean ending;
     GError *error; /* of a transaction; the rows after it are lost */
+    guint64 lost;  /* rows */
 } SqliteWriter;
 
 static void row_free(gpointer data)
@@ -334,7 +335,8 @@ static gboolean put_row(SqliteWriter *self, const Row *row, gboolean last, GErro
            (!last || drop_aged(self, row->embedding, stream, error));
 }
 
-static gboolean put_rows(SqliteWriter *self, GQueue *rows, GError **error)
+/* `n` counts those that are put. */
+static gboolean put_rows(SqliteWriter *self, GQueue *rows, guint *n, GError **error)
 {
     for (GList *l = rows->head; l != NULL; l = l->next) {
         const Row *row = l->data;
@@ -342,6 +344,7 @@ static gboolean put_rows(SqliteWriter *self, GQueue *rows, GError **error)
         gboolean last = next == NULL || g_strcmp0(next->stream, row->stream) != 0;
         if (!put_row(self, row, last, error))
             return FALSE;
+        ++*n;
     }
     if (self->max_rows == 0)
         return TRUE;
@@ -349,18 +352,22 @@ static gboolean put_rows(SqliteWriter *self, GQueue *rows, GError **error)
     return run(self, SQL_DROP_ROWS, error);
 }
 
-/* All of `rows`; nothing where the database fails; those before one that is refused. */
-static gboolean transaction(SqliteWriter *self, GQueue *rows, GError **error)
+/* All of `rows`; nothing where the database fails; those before one that is refused. `n` is how
+ * many that was. */
+static gboolean transaction(SqliteWriter *self, GQueue *rows, guint *n, GError **error)
 {
     g_autoptr(GError) refusal = NULL;
 
+    *n = 0;
     if (!run(self, SQL_BEGIN, error))
         return FALSE;
-    gboolean ok = put_rows(self, rows, &refusal);
+    gboolean ok = put_rows(self, rows, n, &refusal);
     gboolean refused =
         g_error_matches(refusal, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS);
     if (ok || refused)
         ok = run(self, SQL_COMMIT, error);
+    if (!ok)
+        *n = 0;
     if (!sqlite3_get_autocommit(self->db))
         run(self, SQL_ROLLBACK, NULL);
     if (refusal == NULL)
@@ -391,16 +398,18 @@ static gpointer write_rows(gpointer data)
         g_queue_init(&self->rows);
         self->waiting = 0;
         self->busy = TRUE;
-        gboolean lost = self->error != NULL;
+        gboolean failed = self->error != NULL;
+        guint n = rows.length, n_put = 0;
         g_mutex_unlock(&self->lock);
 
         next = g_get_monotonic_time() + PERIOD;
-        if (!lost)
-            transaction(self, &rows, &error);
+        if (!failed)
+            transaction(self, &rows, &n_put, &error);
         g_queue_clear_full(&rows, row_free);
 
         g_mutex_lock(&self->lock);
         self->busy = FALSE;
+        self->lost += n - n_put;
         if (error != NULL)
             self->error = error;
         g_cond_broadcast(&self->changed);
@@ -506,7 +515,7 @@ static gboolean make_tables(SqliteWriter *self, GError **error)
     return TRUE;
 }
 
-static gboolean sqlite_close(GstEmbeddingSinkWriter *writer, GError **error)
+static gboolean sqlite_close(GstEmbeddingSinkWriter *writer, guint64 *lost, GError **error)
 {
     SqliteWriter *self = (SqliteWriter *)writer;
 
@@ -521,6 +530,7 @@ static gboolean sqlite_close(GstEmbeddingSinkWriter *writer, GError **error)
         sqlite3_finalize(self->sql[i]);
     sqlite3_close(self->db);
     gboolean ok = self->error == NULL;
+    *lost = self->lost;
     if (!ok)
         g_propagate_error(error, self->error);
     g_queue_clear_full(&self->rows, row_free);
@@ -535,6 +545,7 @@ static GstEmbeddingSinkWriter *sqlite_open(const GstEmbeddingSinkSettings *setti
                                            GError **error)
 {
     SqliteWriter *self = g_new0(SqliteWriter, 1);
+    guint64 lost;
 
     self->location = g_strdup(settings->location);
     self->replace = settings->replace;
@@ -555,7 +566,7 @@ static GstEmbeddingSinkWriter *sqlite_open(const GstEmbeddingSinkSettings *setti
             set_error(self, GST_RESOURCE_ERROR_SETTINGS, error);
     }
     if (!ok) {
-        sqlite_close((GstEmbeddingSinkWriter *)self, NULL);
+        sqlite_close((GstEmbeddingSinkWriter *)self, &lost, NULL);
         return NULL;
     }
     self->thread = g_thread_new("embeddingsink", write_rows, self);

@@ -41,8 +41,9 @@ typedef struct {
      * nothing off. */
     gboolean (*flush)(GstEmbeddingSinkWriter *writer, GError **error);
 
-    /* Frees the writer, even when it fails. */
-    gboolean (*close)(GstEmbeddingSinkWriter *writer, GError **error);
+    /* Frees the writer, even when it fails. `lost` is how many of the embeddings that write() took
+     * are not in the file. */
+    gboolean (*close)(GstEmbeddingSinkWriter *writer, guint64 *lost, GError **error);
 } GstEmbeddingSinkFormatFuncs;
 
 extern const GstEmbeddingSinkFormatFuncs gst_embedding_sink_jsonl;

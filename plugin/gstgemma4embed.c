@@ -114,13 +114,15 @@ static void set_flushing(GstGemma4Embed *self, gboolean flushing)
         gst_gemma4_async_set_flushing(self->async, flushing);
     if (!flushing) {
         self->stretches++;
+        self->flushes++;
         gst_gemma4_pick_reset(&self->pick);
         gst_gemma4_late_reset(&self->late);
     }
     GST_OBJECT_UNLOCK(self);
 }
 
-/* The stream ends here: results for which no buffer is left go out alone. */
+/* The stream ends here: results for which no buffer is left go out alone, and how many there were,
+ * for those that did not get through. */
 static void send_rest(GstGemma4Embed *self)
 {
     g_autoptr(GPtrArray) results = self->async ? gst_gemma4_async_drain(self->async) : NULL;
@@ -128,6 +130,11 @@ static void send_rest(GstGemma4Embed *self)
     for (guint i = 0; results && i < results->len; i++)
         gst_pad_push_event(GST_BASE_TRANSFORM_SRC_PAD(self),
                            gst_event_new_gemma4_embedding(results->pdata[i]));
+    GST_OBJECT_LOCK(self);
+    GstEvent *count = gst_gemma4_series_count(&self->series, self->flushes);
+    GST_OBJECT_UNLOCK(self);
+    if (count)
+        gst_pad_push_event(GST_BASE_TRANSFORM_SRC_PAD(self), count);
 }
 
 static gboolean sink_event(GstBaseTransform *base, GstEvent *event)

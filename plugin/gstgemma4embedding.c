@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The record: a counted, immutable matrix of float32 and where it came from, and the event that
- * carries one alone.
+ * The record: a counted, immutable matrix of float32 and where it came from.
  *
  * The buffer with the values is mapped once, when the record is made, and stays mapped for
  * reading as long as the record lives: get_values() is a plain load, and nobody can write to the
@@ -316,37 +315,56 @@ gboolean gst_gemma4_embedding_is_reused(const GstGemma4Embedding *embedding)
 }
 
 /**
- * gst_event_new_gemma4_embedding:
- * @embedding: (transfer none): an embedding
+ * gst_gemma4_embedding_get_series:
+ * @embedding: an embedding
  *
- * Returns: (transfer full): a serialized custom downstream event that carries @embedding where no
- *   buffer is left for it
+ * Returns: what gst_gemma4_embedding_get_sequence() counts in: an identity of its own for each
+ *   start and each flush of a gemma4embed; 0 where it is not numbered
  */
-GstEvent *gst_event_new_gemma4_embedding(GstGemma4Embedding *embedding)
+guint64 gst_gemma4_embedding_get_series(const GstGemma4Embedding *embedding)
 {
-    g_return_val_if_fail(embedding != NULL, NULL);
-
-    return gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM,
-                                gst_structure_new(GST_GEMMA4_EMBEDDING_EVENT_NAME, "embedding",
-                                                  GST_TYPE_GEMMA4_EMBEDDING, embedding, NULL));
+    return embedding->params.series;
 }
 
 /**
- * gst_event_get_gemma4_embedding:
- * @event: any event
+ * gst_gemma4_embedding_get_sequence:
+ * @embedding: an embedding
  *
- * Returns: (transfer none) (nullable): the embedding that @event carries, or %NULL if it is
- *   another event
+ * Returns: its number in the series, from 0. They are sent on in this order, so that a gap is what
+ *   was lost on the way.
  */
-GstGemma4Embedding *gst_event_get_gemma4_embedding(GstEvent *event)
+guint64 gst_gemma4_embedding_get_sequence(const GstGemma4Embedding *embedding)
 {
-    g_return_val_if_fail(GST_IS_EVENT(event), NULL);
+    return embedding->params.sequence;
+}
 
-    if (GST_EVENT_TYPE(event) != GST_EVENT_CUSTOM_DOWNSTREAM ||
-        !gst_event_has_name(event, GST_GEMMA4_EMBEDDING_EVENT_NAME))
-        return NULL;
-    const GValue *value = gst_structure_get_value(gst_event_get_structure(event), "embedding");
-    if (value == NULL || !G_VALUE_HOLDS(value, GST_TYPE_GEMMA4_EMBEDDING))
-        return NULL;
-    return g_value_get_boxed(value);
+/**
+ * gst_gemma4_embedding_get_series_start:
+ * @embedding: an embedding
+ *
+ * Returns: g_get_monotonic_time() of the first embedding of the series, 0 where that is not known
+ */
+gint64 gst_gemma4_embedding_get_series_start(const GstGemma4Embedding *embedding)
+{
+    return embedding->params.series_start;
+}
+
+/**
+ * gst_gemma4_embedding_copy_with_sequence:
+ * @embedding: an embedding
+ * @sequence: another number in its series
+ *
+ * For an element that keeps embeddings back on purpose: it closes the gap in those that follow, so
+ * that nobody behind it takes them for lost.
+ *
+ * Returns: (transfer full): the same in everything else, values shared
+ */
+GstGemma4Embedding *gst_gemma4_embedding_copy_with_sequence(const GstGemma4Embedding *embedding,
+                                                            guint64 sequence)
+{
+    g_return_val_if_fail(embedding != NULL, NULL);
+
+    GstGemma4EmbeddingParams params = embedding->params;
+    params.sequence = sequence;
+    return gst_gemma4_embedding_new(&params, gst_buffer_ref(embedding->data));
 }

@@ -48,9 +48,7 @@ static gboolean meta_serialize(const GstMeta *meta, GstByteArrayInterface *data,
 static GstMeta *meta_deserialize(const GstMetaInfo *info, GstBuffer *buffer, const guint8 *data,
                                  gsize size, guint8 version)
 {
-    g_autoptr(GPtrArray) entries = version == GST_GEMMA4_EMBEDDING_WIRE_VERSION
-                                       ? gst_gemma4_embeddings_parse(data, size)
-                                       : NULL;
+    g_autoptr(GPtrArray) entries = gst_gemma4_embeddings_parse(data, size, version);
     if (entries == NULL)
         return NULL;
 

@@ -54,6 +54,8 @@ GByteArray *gst_gemma4_embeddings_pack(const GPtrArray *entries)
         guint8 flags = (gst_gemma4_embedding_is_normalized(e) ? FLAG_NORMALIZED : 0) |
                        (gst_gemma4_embedding_is_reused(e) ? FLAG_REUSED : 0);
         g_byte_array_append(bytes, &flags, 1);
+        gst_gemma4_wire_put_u64(bytes, gst_gemma4_embedding_get_series(e));
+        gst_gemma4_wire_put_u64(bytes, gst_gemma4_embedding_get_sequence(e));
         if (!gst_gemma4_wire_put_string(bytes, gst_gemma4_embedding_get_id(e)) ||
             !gst_gemma4_wire_put_string(bytes, gst_gemma4_embedding_get_region_id(e)) ||
             !gst_gemma4_wire_put_string(bytes, gst_gemma4_embedding_get_label(e)) ||
@@ -86,7 +88,7 @@ static GstBuffer *get_values(GstGemma4WireReader *r, guint32 rows, guint32 cols)
     return gst_buffer_new_wrapped(copy, size);
 }
 
-static GstGemma4Embedding *get_entry(GstGemma4WireReader *r)
+static GstGemma4Embedding *get_entry(GstGemma4WireReader *r, guint version)
 {
     GstGemma4EmbeddingParams params = {0};
 
@@ -104,6 +106,10 @@ static GstGemma4Embedding *get_entry(GstGemma4WireReader *r)
     const guint8 *flags = gst_gemma4_wire_take(r, 1);
     params.normalized = flags != NULL && (*flags & FLAG_NORMALIZED) != 0;
     params.reused = flags != NULL && (*flags & FLAG_REUSED) != 0;
+    if (version >= 2) {
+        params.series = gst_gemma4_wire_get_u64(r);
+        params.sequence = gst_gemma4_wire_get_u64(r);
+    }
     g_autofree gchar *id = gst_gemma4_wire_get_string(r);
     g_autofree gchar *region_id = gst_gemma4_wire_get_string(r);
     g_autofree gchar *label = gst_gemma4_wire_get_string(r);
@@ -123,15 +129,18 @@ static GstGemma4Embedding *get_entry(GstGemma4WireReader *r)
     return gst_gemma4_embedding_new(&params, values);
 }
 
-GPtrArray *gst_gemma4_embeddings_parse(const guint8 *data, gsize size)
+GPtrArray *gst_gemma4_embeddings_parse(const guint8 *data, gsize size, guint version)
 {
+    if (version < 1 || version > GST_GEMMA4_EMBEDDING_WIRE_VERSION)
+        return NULL;
+
     GstGemma4WireReader r = {data, size, TRUE};
     g_autoptr(GPtrArray) entries =
         g_ptr_array_new_with_free_func((GDestroyNotify)gst_gemma4_embedding_unref);
 
     guint32 n = gst_gemma4_wire_get_u32(&r);
     for (guint32 i = 0; i < n; i++) {
-        GstGemma4Embedding *entry = get_entry(&r);
+        GstGemma4Embedding *entry = get_entry(&r, version);
         if (entry == NULL)
             return NULL;
         g_ptr_array_add(entries, entry);

@@ -16,6 +16,7 @@ typedef struct {
     GstVideoInfo info; /* of its caps */
     guint64 frame;
     guint stretch; /* another one after each flush and stream start */
+    guint flushes; /* before it came in */
     GstClockTime pts, running_time, stream_time, utc; /* NONE where there is none */
     gboolean normalize;
     gboolean post_messages;

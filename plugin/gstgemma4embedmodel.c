@@ -282,6 +282,7 @@ static gboolean open_all(GstGemma4Embed *self)
         self->async = async;
         self->meta_types = settings.meta_types;
         self->latency = 0;
+        self->series = (GstGemma4Series){0};
         gst_gemma4_pick_reset(&self->pick);
         gst_gemma4_late_reset(&self->late);
         gst_gemma4_stats_reset(&self->stats, gst_gemma4_embedder_get_model(embedder),

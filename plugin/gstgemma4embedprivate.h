@@ -23,6 +23,7 @@
 #include "gstgemma4embedjob.h"
 #include "gstgemma4embedlate.h"
 #include "gstgemma4embedpick.h"
+#include "gstgemma4embedseries.h"
 #include "gstgemma4embedsettings.h"
 #include "gstgemma4embedstats.h"
 #include "gstgemma4embedswap.h"
@@ -41,6 +42,8 @@ struct _GstGemma4Embed {
     GstGemma4Pick pick;
     GstGemma4Late late;
     guint stretches;       /* flushes and stream starts */
+    guint flushes;
+    GstGemma4Series series;
     GstClockTime latency;  /* as reported; 0 before the first inference */
     GstGemma4Async *async; /* from start to stop where asked for, else NULL */
 

@@ -80,6 +80,7 @@ static gboolean choose(GstGemma4Embed *self, GstBuffer *buffer, GstGemma4Job *jo
     const GstGemma4Settings *settings = &self->settings;
     job->frame = self->stats.frames++;
     job->stretch = self->stretches;
+    job->flushes = self->flushes;
     job->normalize = settings->normalize;
     job->post_messages = settings->post_messages;
     job->reuse_threshold = settings->reuse_threshold;

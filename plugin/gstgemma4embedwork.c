@@ -44,6 +44,9 @@ static GstGemma4Embedding *make_embedding(GstGemma4Embed *self, const GstGemma4J
     params.model_digest = g4_model_get_digest(model);
     params.normalized = vectors->normalized;
     params.reused = vectors->reused;
+    GST_OBJECT_LOCK(self);
+    gst_gemma4_series_number(&self->series, job->flushes, &params);
+    GST_OBJECT_UNLOCK(self);
     return gst_gemma4_embedding_new(&params, vectors->values);
 }
 

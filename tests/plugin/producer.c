@@ -71,6 +71,8 @@ GstGemma4Embedding *producer_full_embedding(guint rows, guint cols, guint64 fram
               "ndchen\\\n";
     p.normalized = TRUE;
     p.reused = TRUE;
+    p.series = G_GUINT64_CONSTANT(0xfedcba9876543210);
+    p.sequence = 1000 + frame;
     GstGemma4Embedding *embedding = gst_gemma4_embedding_new(&p, values(rows, cols, frame));
     g_assert_nonnull(embedding);
     return embedding;
@@ -129,8 +131,10 @@ gboolean producer_equal(const GstGemma4Embedding *a, const GstGemma4Embedding *b
            g_strcmp0(gst_gemma4_embedding_get_model_digest(a),
                      gst_gemma4_embedding_get_model_digest(b)) == 0 &&
            gst_gemma4_embedding_is_normalized(a) == gst_gemma4_embedding_is_normalized(b) &&
-           gst_gemma4_embedding_is_reused(a) == gst_gemma4_embedding_is_reused(b) && na == nb &&
-           memcmp(va, vb, na * sizeof *va) == 0;
+           gst_gemma4_embedding_is_reused(a) == gst_gemma4_embedding_is_reused(b) &&
+           gst_gemma4_embedding_get_series(a) == gst_gemma4_embedding_get_series(b) &&
+           gst_gemma4_embedding_get_sequence(a) == gst_gemma4_embedding_get_sequence(b) &&
+           na == nb && memcmp(va, vb, na * sizeof *va) == 0;
 }
 
 void producer_expect_error(GstElement *element, GQuark domain, gint code, const gchar *part)

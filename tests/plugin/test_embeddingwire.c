@@ -32,7 +32,7 @@ static guint64 number_at(const GByteArray *bytes, guint at, guint size)
 static GPtrArray *parse_exact(const guint8 *data, gsize size)
 {
     g_autofree guint8 *copy = g_memdup2(data, size);
-    return gst_gemma4_embeddings_parse(copy, size);
+    return gst_gemma4_embeddings_parse(copy, size, GST_GEMMA4_EMBEDDING_WIRE_VERSION);
 }
 
 static void embeddings_come_back(void)
@@ -58,8 +58,31 @@ static void layout_stays_as_described(void)
     g_assert_cmpuint(number_at(bytes, 12, 8), ==, 4);
     g_assert_cmpuint(number_at(bytes, 20, 8), ==, 160 * GST_MSECOND);
     g_assert_cmpuint(bytes->data[4 + 8 + 5 * 8 + 4 * 8], ==, 3);
-    g_assert_cmpuint(number_at(bytes, 85, 4), ==, strlen("gemma4-joint"));
-    g_assert_cmpmem(bytes->data + 89, 12, "gemma4-joint", 12);
+    g_assert_cmpuint(number_at(bytes, 85, 8), ==, G_GUINT64_CONSTANT(0xfedcba9876543210));
+    g_assert_cmpuint(number_at(bytes, 93, 8), ==, 1004);
+    g_assert_cmpuint(number_at(bytes, 101, 4), ==, strlen("gemma4-joint"));
+    g_assert_cmpmem(bytes->data + 105, 12, "gemma4-joint", 12);
+}
+
+/* Bytes of the version before, without the numbers in a series, still come back. */
+static void version_1_is_read(void)
+{
+    g_autoptr(GPtrArray) one =
+        g_ptr_array_new_with_free_func((GDestroyNotify)gst_gemma4_embedding_unref);
+    g_ptr_array_add(one, producer_full_embedding(2, 3, 4));
+    g_autoptr(GByteArray) bytes = gst_gemma4_embeddings_pack(one);
+    g_byte_array_remove_range(bytes, 85, 16);
+
+    g_autoptr(GPtrArray) entries = gst_gemma4_embeddings_parse(bytes->data, bytes->len, 1);
+    g_assert_nonnull(entries);
+    g_assert_cmpuint(gst_gemma4_embedding_get_series(entries->pdata[0]), ==, 0);
+    g_assert_cmpstr(gst_gemma4_embedding_get_id(entries->pdata[0]), ==, "gemma4-joint");
+    gsize n;
+    g_assert_true(gst_gemma4_embedding_get_values(entries->pdata[0], &n)[5] ==
+                  producer_value(4, 5));
+    g_assert_null(gst_gemma4_embeddings_parse(bytes->data, bytes->len, 0));
+    g_assert_null(gst_gemma4_embeddings_parse(bytes->data, bytes->len, 2));
+    g_assert_null(gst_gemma4_embeddings_parse(bytes->data, bytes->len, 3));
 }
 
 static void every_cut_is_refused(void)
@@ -76,7 +99,7 @@ static void claims_beyond_the_bytes_are_refused(void)
 {
     g_autoptr(GByteArray) bytes = two_entries();
     static const guint32 claims[] = {0, 1, 3, 0x7fffffff, 0x80000000u, 0xffffffffu};
-    static const guint at[] = {0, 4, 8, 85}; /* entries, rows, cols, length of the id */
+    static const guint at[] = {0, 4, 8, 101}; /* entries, rows, cols, length of the id */
 
     for (guint i = 0; i < G_N_ELEMENTS(at); i++) {
         for (guint k = 0; k < G_N_ELEMENTS(claims); k++) {
@@ -93,7 +116,7 @@ static void claims_beyond_the_bytes_are_refused(void)
 static void strings_that_are_not_utf8_are_refused(void)
 {
     g_autoptr(GByteArray) bytes = two_entries();
-    guint8 *id = bytes->data + 89;
+    guint8 *id = bytes->data + 105;
 
     id[3] = 0xff;
     g_assert_null(parse_exact(bytes->data, bytes->len));
@@ -140,6 +163,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/wire/embeddings-come-back", embeddings_come_back);
     g_test_add_func("/wire/layout-stays-as-described", layout_stays_as_described);
+    g_test_add_func("/wire/version-1-is-read", version_1_is_read);
     g_test_add_func("/wire/every-cut-is-refused", every_cut_is_refused);
     g_test_add_func("/wire/claims-beyond-the-bytes-are-refused",
                     claims_beyond_the_bytes_are_refused);

@@ -59,7 +59,7 @@ static void disk_start(Disk *d, const gchar *queue)
         g_strdup_printf("videotestsrc pattern=ball num-buffers=%u ! video/x-raw,width=64,height=48 "
                         "! gemma4embed model=\"%s\" ! tee name=t "
                         "t. ! queue max-size-buffers=2 ! fakesink name=picture async=false "
-                        "t. ! %s ! embeddingsink async=false location=\"%s\"",
+                        "t. ! %s ! embeddingsink name=sink async=false location=\"%s\"",
                         FRAMES, model, queue, d->path);
     d->pipeline = gst_parse_launch(line, &error);
     g_assert_no_error(error);
@@ -126,11 +126,13 @@ static guint records(const Disk *d)
     return n - 1;
 }
 
-static void test_the_picture_goes_on(void)
+/* A leaky queue, whichever end it leaks at. */
+static void test_the_picture_goes_on(gconstpointer queue)
 {
     Disk d;
+    guint64 missed, written;
 
-    disk_start(&d, "queue leaky=downstream max-size-buffers=4 max-size-bytes=0 max-size-time=0");
+    disk_start(&d, queue);
     /* Nobody reads, and still every picture arrives, and the end. */
     g_mutex_lock(&d.lock);
     while (!d.picture_ended)
@@ -142,6 +144,11 @@ static void test_the_picture_goes_on(void)
     const guint n = records(&d);
     g_test_message("%u of %u records", n, FRAMES);
     g_assert_cmpuint(n, <, FRAMES);
+    /* And the sink knows how many it missed, the first and the last ones, too. */
+    g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(d.pipeline), "sink");
+    g_object_get(sink, "missed", &missed, "written", &written, NULL);
+    g_assert_cmpuint(written, ==, n);
+    g_assert_cmpuint(missed, ==, FRAMES - n);
     disk_stop(&d);
 }
 
@@ -166,7 +173,14 @@ int main(int argc, char **argv)
 {
     gst_init(&argc, &argv);
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/slowdisk/the-picture-goes-on", test_the_picture_goes_on);
+    g_test_add_data_func("/slowdisk/the-picture-goes-on/old-ones-leak",
+                         "queue leaky=downstream max-size-buffers=4 max-size-bytes=0 "
+                         "max-size-time=0",
+                         test_the_picture_goes_on);
+    g_test_add_data_func("/slowdisk/the-picture-goes-on/new-ones-leak",
+                         "queue leaky=upstream max-size-buffers=4 max-size-bytes=0 "
+                         "max-size-time=0",
+                         test_the_picture_goes_on);
     g_test_add_func("/slowdisk/nothing-is-lost-without-a-leak",
                     test_nothing_is_lost_without_a_leak);
     return g_test_run();

@@ -64,6 +64,12 @@ typedef struct _GstGemma4Embedding GstGemma4Embedding;
  * @model_digest: (nullable): 16 hex digits that identify the weights and settings
  * @normalized: each row has L2 length 1
  * @reused: the vector is that of an earlier frame whose pixels were the same
+ * @series: what the embedding is numbered in: an identity of its own for each start and each flush
+ *   of a gemma4embed; 0 where it is not numbered
+ * @sequence: number in that series, from 0, in the order in which they are sent on: a reader that
+ *   meets a gap has missed some
+ * @series_start: g_get_monotonic_time() of the first of the series, 0 where that is not known
+ *   (from another process)
  *
  * What gst_gemma4_embedding_new() makes a record of. Start from
  * %GST_GEMMA4_EMBEDDING_PARAMS_INIT and set what is known; strings are copied.
@@ -81,12 +87,14 @@ typedef struct _GstGemma4EmbeddingParams {
     const gchar *model_digest;
     gboolean normalized;
     gboolean reused;
+    guint64 series, sequence;
+    gint64 series_start;
 } GstGemma4EmbeddingParams;
 
 /**
  * GST_GEMMA4_EMBEDDING_PARAMS_INIT: (skip)
  *
- * No times, the whole frame, no track, no names.
+ * No times, the whole frame, no track, no names, no number.
  */
 #define GST_GEMMA4_EMBEDDING_PARAMS_INIT                                                           \
     {                                                                                              \
@@ -123,6 +131,11 @@ GST_GEMMA4_API const gchar *
 gst_gemma4_embedding_get_model_digest(const GstGemma4Embedding *embedding);
 GST_GEMMA4_API gboolean gst_gemma4_embedding_is_normalized(const GstGemma4Embedding *embedding);
 GST_GEMMA4_API gboolean gst_gemma4_embedding_is_reused(const GstGemma4Embedding *embedding);
+GST_GEMMA4_API guint64 gst_gemma4_embedding_get_series(const GstGemma4Embedding *embedding);
+GST_GEMMA4_API guint64 gst_gemma4_embedding_get_sequence(const GstGemma4Embedding *embedding);
+GST_GEMMA4_API gint64 gst_gemma4_embedding_get_series_start(const GstGemma4Embedding *embedding);
+GST_GEMMA4_API GstGemma4Embedding *
+gst_gemma4_embedding_copy_with_sequence(const GstGemma4Embedding *embedding, guint64 sequence);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GstGemma4Embedding, gst_gemma4_embedding_unref)
 
@@ -161,7 +174,7 @@ GST_GEMMA4_API GstGemma4Embedding *
 gst_gemma4_embedding_meta_get_entry(const GstGemma4EmbeddingMeta *meta, guint i);
 
 /* ------------------------------------------------------------------------------------------
- * The event
+ * The events
  */
 
 /**
@@ -173,6 +186,20 @@ gst_gemma4_embedding_meta_get_entry(const GstGemma4EmbeddingMeta *meta, guint i)
 
 GST_GEMMA4_API GstEvent *gst_event_new_gemma4_embedding(GstGemma4Embedding *embedding);
 GST_GEMMA4_API GstGemma4Embedding *gst_event_get_gemma4_embedding(GstEvent *event);
+
+/**
+ * GST_GEMMA4_EMBEDDING_COUNT_EVENT_NAME:
+ *
+ * Name of the structure of the custom downstream event that tells how many embeddings of a series
+ * were sent.
+ */
+#define GST_GEMMA4_EMBEDDING_COUNT_EVENT_NAME "gemma4-embedding-count"
+
+GST_GEMMA4_API GstEvent *gst_event_new_gemma4_embedding_count(guint64 series, gint64 series_start,
+                                                              guint64 count);
+GST_GEMMA4_API gboolean gst_event_parse_gemma4_embedding_count(GstEvent *event, guint64 *series,
+                                                               gint64 *series_start,
+                                                               guint64 *count);
 
 G_END_DECLS
 
