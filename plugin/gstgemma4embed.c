@@ -114,6 +114,7 @@ static void set_flushing(GstGemma4Embed *self, gboolean flushing)
         gst_gemma4_async_set_flushing(self->async, flushing);
     if (!flushing) {
         self->stretches++;
+        gst_gemma4_tracks_reset(&self->tracks);
         self->flushes++;
         gst_gemma4_pick_reset(&self->pick);
         gst_gemma4_late_reset(&self->late);
@@ -156,6 +157,7 @@ static gboolean sink_event(GstBaseTransform *base, GstEvent *event)
         send_rest(self);
         GST_OBJECT_LOCK(self);
         self->stretches++;
+        gst_gemma4_tracks_reset(&self->tracks);
         GST_OBJECT_UNLOCK(self);
         break;
     default:
@@ -231,6 +233,7 @@ static void finalize(GObject *object)
 
     gst_gemma4_settings_clear(&self->settings);
     gst_gemma4_stats_clear(&self->stats);
+    gst_gemma4_tracks_clear(&self->tracks);
     gst_gemma4_swap_clear(&self->swap);
     gst_gemma4_idle_clear(&self->idle);
     g_mutex_clear(&self->lock);
@@ -288,6 +291,7 @@ static void gst_gemma4_embed_class_init(GstGemma4EmbedClass *klass)
     gst_type_mark_as_plugin_api(GST_TYPE_GEMMA4_OUTPUT, 0);
     gst_type_mark_as_plugin_api(GST_TYPE_GEMMA4_META_TYPES, 0);
     gst_type_mark_as_plugin_api(GST_TYPE_GEMMA4_LATE_POLICY, 0);
+    gst_type_mark_as_plugin_api(GST_TYPE_GEMMA4_REGIONS, 0);
     gst_type_mark_as_plugin_api(GST_TYPE_GEMMA4_RESIZE, 0);
     gst_type_mark_as_plugin_api(GST_TYPE_GEMMA4_PRECISION, 0);
 }
@@ -296,6 +300,7 @@ static void gst_gemma4_embed_init(GstGemma4Embed *self)
 {
     g_mutex_init(&self->lock);
     gst_gemma4_settings_init(&self->settings);
+    gst_gemma4_tracks_init(&self->tracks);
     gst_gemma4_swap_init(&self->swap, gst_gemma4_embed_load_aside, self);
     gst_gemma4_idle_init(&self->idle, GST_OBJECT(self), gst_gemma4_embed_idle_expired);
     gst_video_info_init(&self->info);

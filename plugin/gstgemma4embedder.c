@@ -5,6 +5,7 @@
 #include "gstgemma4embedder.h"
 
 #include "gstgemma4embedjoint.h"
+#include "gstgemma4embedregioncache.h"
 #include "gstgemma4embedreuse.h"
 #include "gstgemma4model.h"
 
@@ -14,10 +15,12 @@ struct GstGemma4Embedder {
     GstGemma4Output output; /* never auto */
     GstGemma4Joint *joint;  /* for joint alone */
     guint rows, cols;       /* soft tokens of the prepared size */
-    float *tokens;          /* [rows, cols]; not for tokens, which go where they belong. Those of
-                               the picture last computed: what reuse compares with */
-    gsize tokens_size;      /* floats allocated there */
-    GstGemma4Reuse reuse;
+    struct {
+        float *values; /* [rows, cols]; not for tokens, which go where they belong */
+        gsize size;    /* floats allocated there */
+    } tokens[2];       /* of the frame last computed, which a window reuses; of the last region */
+    GstGemma4Reuse reuse;         /* of frames */
+    GstGemma4RegionCache regions; /* of regions */
 };
 
 /* What is computed, of what is there. */
@@ -92,15 +95,17 @@ void gst_gemma4_embedder_free(GstGemma4Embedder *e)
     if (!e)
         return;
     gst_gemma4_reuse_clear(&e->reuse);
-    g_free(e->tokens);
+    gst_gemma4_region_cache_clear(&e->regions);
+    g_free(e->tokens[0].values);
+    g_free(e->tokens[1].values);
     gst_gemma4_joint_free(e->joint);
     g4_encoder_free(e->encoder);
     gst_gemma4_model_release(e->model);
     g_free(e);
 }
 
-gboolean gst_gemma4_embedder_prepare(GstGemma4Embedder *e, guint width, guint height,
-                                     GError **error)
+static gboolean prepare(GstGemma4Embedder *e, guint width, guint height, gboolean is_region,
+                        GError **error)
 {
     if (!g4_encoder_prepare(e->encoder, width, height, error))
         return FALSE;
@@ -108,13 +113,15 @@ gboolean gst_gemma4_embedder_prepare(GstGemma4Embedder *e, guint width, guint he
     e->rows = g4_encoder_get_rows(e->encoder);
     e->cols = g4_encoder_get_cols(e->encoder);
     gsize n = (gsize)e->rows * e->cols;
-    if (e->joint && !gst_gemma4_joint_check(e->joint, e->rows, error))
+    if (e->joint &&
+        !gst_gemma4_joint_check(e->joint, is_region ? 1 : gst_gemma4_joint_get_window(e->joint),
+                                e->rows, error))
         return FALSE;
-    if (e->output != GST_GEMMA4_OUTPUT_TOKENS && n > e->tokens_size) {
-        g_free(e->tokens);
-        e->tokens = g_try_new(float, n);
-        e->tokens_size = e->tokens ? n : 0;
-        if (!e->tokens) {
+    if (e->output != GST_GEMMA4_OUTPUT_TOKENS && n > e->tokens[is_region].size) {
+        g_free(e->tokens[is_region].values);
+        e->tokens[is_region].values = g_try_new(float, n);
+        e->tokens[is_region].size = e->tokens[is_region].values ? n : 0;
+        if (!e->tokens[is_region].values) {
             g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
                         "no memory for %u soft tokens of %u values", e->rows, e->cols);
             return FALSE;
@@ -123,9 +130,16 @@ gboolean gst_gemma4_embedder_prepare(GstGemma4Embedder *e, guint width, guint he
     return TRUE;
 }
 
-gboolean gst_gemma4_embedder_load(GstGemma4Embedder *e, const G4Frame *picture, GError **error)
+gboolean gst_gemma4_embedder_prepare(GstGemma4Embedder *e, guint width, guint height,
+                                     GError **error)
 {
-    if (!gst_gemma4_embedder_prepare(e, picture->width, picture->height, error))
+    return prepare(e, width, height, FALSE, error);
+}
+
+gboolean gst_gemma4_embedder_load(GstGemma4Embedder *e, const G4Frame *picture,
+                                  const GstGemma4Region *region, GError **error)
+{
+    if (!prepare(e, picture->width, picture->height, region != NULL, error))
         return FALSE;
     g4_encoder_load(e->encoder, picture);
     return TRUE;
@@ -142,7 +156,7 @@ static gboolean encode(GstGemma4Embedder *e, float *tokens, GstGemma4Vectors *ve
 }
 
 /* Soft tokens, or their mean; NULL when it was cancelled. */
-static GstBuffer *compute_values(GstGemma4Embedder *e, gboolean normalize,
+static GstBuffer *compute_values(GstGemma4Embedder *e, float *tokens, gboolean normalize,
                                  GstGemma4Vectors *vectors)
 {
     gboolean pooled = e->output == GST_GEMMA4_OUTPUT_POOLED;
@@ -151,30 +165,32 @@ static GstBuffer *compute_values(GstGemma4Embedder *e, gboolean normalize,
     GstMapInfo map;
 
     gst_buffer_map(values, &map, GST_MAP_WRITE);
-    gboolean done = encode(e, pooled ? e->tokens : (float *)map.data, vectors);
+    gboolean done = encode(e, pooled ? tokens : (float *)map.data, vectors);
     if (done && pooled)
-        g4_tokens_mean(e->tokens, e->rows, e->cols, normalize, (float *)map.data);
+        g4_tokens_mean(tokens, e->rows, e->cols, normalize, (float *)map.data);
     gst_buffer_unmap(values, &map);
     if (!done)
         gst_clear_buffer(&values);
     return values;
 }
 
-static void keep(GstGemma4Embedder *e, gboolean normalized, GstBuffer *values)
+static void keep(GstGemma4Embedder *e, GstGemma4Reuse *reuse, gboolean normalized,
+                 GstBuffer *values)
 {
     guint width, height;
 
     g4_encoder_get_target(e->encoder, &width, &height);
-    gst_gemma4_reuse_keep(&e->reuse, g4_encoder_get_pixels(e->encoder), width, height, normalized,
+    gst_gemma4_reuse_keep(reuse, g4_encoder_get_pixels(e->encoder), width, height, normalized,
                           values);
 }
 
-static GstBuffer *find(GstGemma4Embedder *e, gboolean normalized, gdouble threshold)
+static GstBuffer *find(GstGemma4Embedder *e, const GstGemma4Reuse *reuse, gboolean normalized,
+                       gdouble threshold)
 {
     guint width, height;
 
     g4_encoder_get_target(e->encoder, &width, &height);
-    return gst_gemma4_reuse_find(&e->reuse, g4_encoder_get_pixels(e->encoder), width, height,
+    return gst_gemma4_reuse_find(reuse, g4_encoder_get_pixels(e->encoder), width, height,
                                  normalized, threshold);
 }
 
@@ -183,24 +199,49 @@ static GstBuffer *find(GstGemma4Embedder *e, gboolean normalized, gdouble thresh
 static gboolean compute_window(GstGemma4Embedder *e, gboolean normalize, gdouble threshold,
                                GstGemma4Vectors *vectors, GError **error)
 {
-    g_autoptr(GstBuffer) same = find(e, FALSE, threshold);
+    float *tokens = e->tokens[FALSE].values;
+    g_autoptr(GstBuffer) same = find(e, &e->reuse, FALSE, threshold);
 
     if (!same) {
         gst_gemma4_reuse_clear(&e->reuse); /* the tokens are about to change */
-        if (!encode(e, e->tokens, vectors))
+        if (!encode(e, tokens, vectors))
             return TRUE;
         same = gst_buffer_new();
         if (threshold >= 0)
-            keep(e, FALSE, same);
+            keep(e, &e->reuse, FALSE, same);
     }
-    return gst_gemma4_joint_add(e->joint, e->tokens, e->rows, normalize, &vectors->values, error);
+    return gst_gemma4_joint_add(e->joint, tokens, e->rows, normalize, &vectors->values, error);
 }
 
-static gboolean compute_joint(GstGemma4Embedder *e, gboolean normalize, gdouble threshold,
+/* One picture, a frame or a region. */
+static gboolean compute_picture(GstGemma4Embedder *e, gboolean is_region, GstGemma4Reuse *reuse,
+                                gboolean normalize, gdouble threshold, GstGemma4Vectors *vectors,
+                                GError **error)
+{
+    float *tokens = e->tokens[is_region].values;
+
+    vectors->values = find(e, reuse, normalize, threshold);
+    if (vectors->values) {
+        if (!is_region)
+            gst_gemma4_joint_pass(e->joint);
+        vectors->reused = TRUE;
+        return TRUE;
+    }
+    if (!encode(e, tokens, vectors))
+        return TRUE;
+    GstClockTime begin = gst_util_get_timestamp();
+    if (!(is_region ? gst_gemma4_joint_embed : gst_gemma4_joint_add)(
+            e->joint, tokens, e->rows, normalize, &vectors->values, error))
+        return FALSE;
+    vectors->encoded += gst_util_get_timestamp() - begin;
+    if (threshold >= 0)
+        keep(e, reuse, normalize, vectors->values);
+    return TRUE;
+}
+
+static gboolean compute_frame(GstGemma4Embedder *e, gboolean normalize, gdouble threshold,
                               GstGemma4Vectors *vectors, GError **error)
 {
-    GstClockTime begin;
-
     if (!gst_gemma4_joint_needs_next(e->joint)) {
         gst_gemma4_joint_pass(e->joint);
         vectors->left_out = TRUE;
@@ -208,29 +249,15 @@ static gboolean compute_joint(GstGemma4Embedder *e, gboolean normalize, gdouble 
     }
     if (gst_gemma4_joint_get_window(e->joint) > 1)
         return compute_window(e, normalize, threshold, vectors, error);
-
-    vectors->values = find(e, normalize, threshold);
-    if (vectors->values) {
-        gst_gemma4_joint_pass(e->joint);
-        vectors->reused = TRUE;
-        return TRUE;
-    }
-    if (!encode(e, e->tokens, vectors))
-        return TRUE;
-    begin = gst_util_get_timestamp();
-    if (!gst_gemma4_joint_add(e->joint, e->tokens, e->rows, normalize, &vectors->values, error))
-        return FALSE;
-    vectors->encoded += gst_util_get_timestamp() - begin;
-    if (threshold >= 0)
-        keep(e, normalize, vectors->values);
-    return TRUE;
+    return compute_picture(e, FALSE, &e->reuse, normalize, threshold, vectors, error);
 }
 
-gboolean gst_gemma4_embedder_compute(GstGemma4Embedder *e, gboolean normalize,
-                                     gdouble reuse_threshold, GstGemma4Vectors *vectors,
-                                     GError **error)
+gboolean gst_gemma4_embedder_compute(GstGemma4Embedder *e, const GstGemma4Region *region,
+                                     gboolean normalize, gdouble reuse_threshold,
+                                     GstGemma4Vectors *vectors, GError **error)
 {
     gboolean is_tokens = e->output == GST_GEMMA4_OUTPUT_TOKENS;
+    GstGemma4Reuse *reuse = region ? gst_gemma4_region_cache_get(&e->regions, region) : &e->reuse;
 
     *vectors = (GstGemma4Vectors){
         .id = e->joint    ? "gemma4-joint"
@@ -240,15 +267,17 @@ gboolean gst_gemma4_embedder_compute(GstGemma4Embedder *e, gboolean normalize,
         .cols = e->joint ? gst_gemma4_joint_get_cols(e->joint) : e->cols,
         .normalized = normalize && !is_tokens,
     };
+    if (e->joint && region)
+        return compute_picture(e, TRUE, reuse, normalize, reuse_threshold, vectors, error);
     if (e->joint)
-        return compute_joint(e, normalize, reuse_threshold, vectors, error);
+        return compute_frame(e, normalize, reuse_threshold, vectors, error);
 
-    vectors->values = find(e, vectors->normalized, reuse_threshold);
+    vectors->values = find(e, reuse, vectors->normalized, reuse_threshold);
     vectors->reused = vectors->values != NULL;
     if (!vectors->reused) {
-        vectors->values = compute_values(e, normalize, vectors);
+        vectors->values = compute_values(e, e->tokens[region != NULL].values, normalize, vectors);
         if (vectors->values && reuse_threshold >= 0)
-            keep(e, vectors->normalized, vectors->values);
+            keep(e, reuse, vectors->normalized, vectors->values);
     }
     return TRUE;
 }
@@ -301,7 +330,8 @@ guint64 gst_gemma4_embedder_get_model_bytes(const GstGemma4Embedder *e)
 
 guint64 gst_gemma4_embedder_get_bytes(const GstGemma4Embedder *e)
 {
-    return g4_encoder_get_bytes(e->encoder) + e->tokens_size * sizeof(float) +
-           gst_gemma4_reuse_get_bytes(&e->reuse) +
+    return g4_encoder_get_bytes(e->encoder) +
+           (e->tokens[0].size + e->tokens[1].size) * sizeof(float) +
+           gst_gemma4_reuse_get_bytes(&e->reuse) + gst_gemma4_region_cache_get_bytes(&e->regions) +
            (e->joint ? gst_gemma4_joint_get_bytes(e->joint) : 0);
 }

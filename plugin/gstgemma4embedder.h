@@ -3,8 +3,8 @@
  * What computes: a checkpoint opened with an element's settings, one picture at a time.
  *
  *   GstGemma4Embedder *e = gst_gemma4_embedder_new(&settings, &error);
- *   gst_gemma4_embedder_load(e, &picture, &error);        the picture is free again
- *   gst_gemma4_embedder_compute(e, normalize, threshold, &vectors, &error);
+ *   gst_gemma4_embedder_load(e, &picture, NULL, &error);        the picture is free again
+ *   gst_gemma4_embedder_compute(e, NULL, normalize, threshold, &vectors, &error);
  *   gst_gemma4_embedder_free(e);
  *
  * It knows of neither buffers nor elements, so that one can be opened on another thread and put
@@ -16,6 +16,7 @@
 #include <gst/gst.h>
 
 #include "gemma4.h"
+#include "gstgemma4embedregion.h"
 #include "gstgemma4embedsettings.h"
 
 G_BEGIN_DECLS
@@ -39,20 +40,23 @@ typedef struct {
 GstGemma4Embedder *gst_gemma4_embedder_new(const GstGemma4Settings *settings, GError **error);
 void gst_gemma4_embedder_free(GstGemma4Embedder *embedder); /* NULL allowed */
 
-/* Makes ready for pictures of width x height; load() does it, too. Cheap when nothing changed. */
+/* Makes ready for frames of width x height; load() does it, too. Cheap when nothing changed. */
 gboolean gst_gemma4_embedder_prepare(GstGemma4Embedder *embedder, guint width, guint height,
                                      GError **error);
 
-/* Reads the picture into the encoder. After it returns the picture is not needed any more. */
+/* Reads the picture into the encoder: a whole frame (`region` NULL), or that region of one. After
+ * it returns the picture is not needed any more. */
 gboolean gst_gemma4_embedder_load(GstGemma4Embedder *embedder, const G4Frame *picture,
-                                  GError **error);
+                                  const GstGemma4Region *region, GError **error);
 
 /* Computes the vectors of the loaded picture, or takes the last computed ones when its resized
  * pixels differ from theirs by at most `reuse_threshold` (gstgemma4embedreuse.h; negative:
- * never). TRUE with values NULL: it was cancelled, or this frame ends no window. */
-gboolean gst_gemma4_embedder_compute(GstGemma4Embedder *embedder, gboolean normalize,
-                                     gdouble reuse_threshold, GstGemma4Vectors *vectors,
-                                     GError **error);
+ * never): those of the last frame, or of the same region (gstgemma4embedregioncache.h). A region
+ * is no frame of a window, it is embedded by itself. TRUE with values NULL: it was cancelled, or
+ * this frame ends no window. */
+gboolean gst_gemma4_embedder_compute(GstGemma4Embedder *embedder, const GstGemma4Region *region,
+                                     gboolean normalize, gdouble reuse_threshold,
+                                     GstGemma4Vectors *vectors, GError **error);
 
 /* The next picture is of another stretch of the stream: it begins a window. */
 void gst_gemma4_embedder_restart(GstGemma4Embedder *embedder);

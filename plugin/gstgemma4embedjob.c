@@ -10,12 +10,19 @@ GstGemma4Job *gst_gemma4_job_copy(GstGemma4Job *job)
 
     *copy = *job;
     job->buffer = NULL;
+    job->regions = NULL;
     return copy;
+}
+
+void gst_gemma4_job_clear(GstGemma4Job *job)
+{
+    gst_clear_buffer(&job->buffer);
+    g_clear_pointer(&job->regions, g_array_unref);
 }
 
 void gst_gemma4_job_free(GstGemma4Job *job)
 {
-    gst_clear_buffer(&job->buffer);
+    gst_gemma4_job_clear(job);
     g_free(job);
 }
 

@@ -93,14 +93,14 @@ void gst_gemma4_joint_free(GstGemma4Joint *j)
     g_free(j);
 }
 
-gboolean gst_gemma4_joint_check(const GstGemma4Joint *j, guint rows, GError **error)
+gboolean gst_gemma4_joint_check(const GstGemma4Joint *j, guint window, guint rows, GError **error)
 {
-    if (rows <= G4_TEXT_MAX_TOKENS / j->window)
+    if (rows <= G4_TEXT_MAX_TOKENS / window)
         return TRUE;
     g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
                 "window %u: so many frames of %u soft tokens are more than the %d tokens that the "
                 "text encoder takes; expected a smaller window or max-soft-tokens",
-                j->window, rows, G4_TEXT_MAX_TOKENS);
+                window, rows, G4_TEXT_MAX_TOKENS);
     return FALSE;
 }
 
@@ -136,11 +136,33 @@ static gboolean store(GstGemma4Joint *j, Slot *slot, const float *tokens, guint 
     return TRUE;
 }
 
+/* The vector of the first n parts, or NULL. */
+static GstBuffer *embed_parts(GstGemma4Joint *j, guint n, gboolean normalize, GError **error)
+{
+    GstMapInfo map;
+    GstBuffer *vector =
+        gst_buffer_new_allocate(NULL, g4_text_encoder_get_cols(j->encoder) * sizeof(float), NULL);
+
+    gst_buffer_map(vector, &map, GST_MAP_WRITE);
+    gboolean ok = g4_text_encoder_embed(j->encoder, j->prompt, j->parts, n, normalize,
+                                        (float *)map.data, error);
+    gst_buffer_unmap(vector, &map);
+    if (!ok)
+        gst_clear_buffer(&vector);
+    return vector;
+}
+
+gboolean gst_gemma4_joint_embed(GstGemma4Joint *j, const float *tokens, guint rows,
+                                gboolean normalize, GstBuffer **values, GError **error)
+{
+    j->parts[0] = (G4Part){.kind = G4_PART_IMAGE, .tokens = tokens, .rows = rows};
+    *values = embed_parts(j, 1, normalize, error);
+    return *values != NULL;
+}
+
 gboolean gst_gemma4_joint_add(GstGemma4Joint *j, const float *tokens, guint rows,
                               gboolean normalize, GstBuffer **values, GError **error)
 {
-    GstMapInfo map;
-
     *values = NULL;
     if (j->slots && tokens && !store(j, &j->slots[j->next % j->window], tokens, rows, error))
         return FALSE;
@@ -156,17 +178,8 @@ gboolean gst_gemma4_joint_add(GstGemma4Joint *j, const float *tokens, guint rows
             .rows = slot ? slot->rows : rows,
         };
     }
-    GstBuffer *vector =
-        gst_buffer_new_allocate(NULL, g4_text_encoder_get_cols(j->encoder) * sizeof(float), NULL);
-    gst_buffer_map(vector, &map, GST_MAP_WRITE);
-    gboolean ok = g4_text_encoder_embed(j->encoder, j->prompt, j->parts, j->window, normalize,
-                                        (float *)map.data, error);
-    gst_buffer_unmap(vector, &map);
-    if (ok)
-        *values = vector;
-    else
-        gst_buffer_unref(vector);
-    return ok;
+    *values = embed_parts(j, j->window, normalize, error);
+    return *values != NULL;
 }
 
 void gst_gemma4_joint_pass(GstGemma4Joint *j)

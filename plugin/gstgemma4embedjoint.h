@@ -25,9 +25,10 @@ GstGemma4Joint *gst_gemma4_joint_new(const GstGemma4Settings *settings, guint wi
                                      GError **error);
 void gst_gemma4_joint_free(GstGemma4Joint *joint); /* NULL allowed */
 
-/* FALSE with SETTINGS when a window of frames of so many soft tokens each is more than the text
- * encoder takes. */
-gboolean gst_gemma4_joint_check(const GstGemma4Joint *joint, guint rows, GError **error);
+/* FALSE with SETTINGS when `window` frames (1: a picture) of so many soft tokens each are more than
+ * the text encoder takes. */
+gboolean gst_gemma4_joint_check(const GstGemma4Joint *joint, guint window, guint rows,
+                                GError **error);
 
 /* Whether a vector needs the next frame. */
 gboolean gst_gemma4_joint_needs_next(const GstGemma4Joint *joint);
@@ -36,6 +37,10 @@ gboolean gst_gemma4_joint_needs_next(const GstGemma4Joint *joint);
  * float32 [cols], goes to `values`, for the caller to unref, or NULL at a frame without one. */
 gboolean gst_gemma4_joint_add(GstGemma4Joint *joint, const float *tokens, guint rows,
                               gboolean normalize, GstBuffer **values, GError **error);
+
+/* A picture by itself, which is no frame of a window, with its soft tokens [rows, width]. */
+gboolean gst_gemma4_joint_embed(GstGemma4Joint *joint, const float *tokens, guint rows,
+                                gboolean normalize, GstBuffer **values, GError **error);
 
 /* The next frame, whose vector is known. Only with a window of 1. */
 void gst_gemma4_joint_pass(GstGemma4Joint *joint);

@@ -155,6 +155,7 @@ void gst_gemma4_embed_load_aside(const gchar *path, gpointer user)
     GST_OBJECT_LOCK(self);
     g_free(self->settings.model);
     self->settings.model = g_strdup(path);
+    gst_gemma4_tracks_reset(&self->tracks);
     GST_OBJECT_UNLOCK(self);
     g_mutex_unlock(&self->lock);
 
@@ -285,6 +286,7 @@ static gboolean open_all(GstGemma4Embed *self)
         self->series = (GstGemma4Series){0};
         gst_gemma4_pick_reset(&self->pick);
         gst_gemma4_late_reset(&self->late);
+        gst_gemma4_tracks_reset(&self->tracks);
         gst_gemma4_stats_reset(&self->stats, gst_gemma4_embedder_get_model(embedder),
                                gst_gemma4_embedder_get_model_bytes(embedder));
         GST_OBJECT_UNLOCK(self);

@@ -27,6 +27,7 @@
 #include "gstgemma4embedsettings.h"
 #include "gstgemma4embedstats.h"
 #include "gstgemma4embedswap.h"
+#include "gstgemma4embedtracks.h"
 #include "gstgemma4frame.h"
 
 G_BEGIN_DECLS
@@ -41,7 +42,8 @@ struct _GstGemma4Embed {
     GstGemma4Stats stats;
     GstGemma4Pick pick;
     GstGemma4Late late;
-    guint stretches;       /* flushes and stream starts */
+    GstGemma4Tracks tracks;
+    guint stretches; /* flushes and stream starts */
     guint flushes;
     GstGemma4Series series;
     GstClockTime latency;  /* as reported; 0 before the first inference */

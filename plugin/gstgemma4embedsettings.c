@@ -13,6 +13,8 @@ void gst_gemma4_settings_init(GstGemma4Settings *settings)
         .window = 1,
         .window_stride = 1,
         .meta_types = GST_GEMMA4_META_AVAILABLE,
+        .min_region_size = 16,
+        .reembed_interval = 1,
     };
 }
 
@@ -22,6 +24,7 @@ GstGemma4Settings gst_gemma4_settings_copy(const GstGemma4Settings *settings)
 
     copy.model = g_strdup(settings->model);
     copy.prompt = g_strdup(settings->prompt);
+    copy.object_class = g_strdup(settings->object_class);
     return copy;
 }
 
@@ -29,6 +32,7 @@ void gst_gemma4_settings_clear(GstGemma4Settings *settings)
 {
     g_clear_pointer(&settings->model, g_free);
     g_clear_pointer(&settings->prompt, g_free);
+    g_clear_pointer(&settings->object_class, g_free);
 }
 
 gboolean gst_gemma4_settings_set(GstGemma4Settings *s, guint id, const GValue *value)
@@ -96,6 +100,19 @@ gboolean gst_gemma4_settings_set(GstGemma4Settings *s, guint id, const GValue *v
         break;
     case GST_GEMMA4_SETTING_POST_MESSAGES:
         s->post_messages = g_value_get_boolean(value);
+        break;
+    case GST_GEMMA4_SETTING_REGION:
+        s->region = g_value_get_enum(value);
+        break;
+    case GST_GEMMA4_SETTING_OBJECT_CLASS:
+        g_free(s->object_class);
+        s->object_class = g_value_dup_string(value);
+        break;
+    case GST_GEMMA4_SETTING_MIN_REGION_SIZE:
+        s->min_region_size = g_value_get_uint(value);
+        break;
+    case GST_GEMMA4_SETTING_REEMBED_INTERVAL:
+        s->reembed_interval = g_value_get_uint(value);
         break;
     default:
         return FALSE;
@@ -165,6 +182,18 @@ gboolean gst_gemma4_settings_get(const GstGemma4Settings *s, guint id, GValue *v
         break;
     case GST_GEMMA4_SETTING_POST_MESSAGES:
         g_value_set_boolean(value, s->post_messages);
+        break;
+    case GST_GEMMA4_SETTING_REGION:
+        g_value_set_enum(value, s->region);
+        break;
+    case GST_GEMMA4_SETTING_OBJECT_CLASS:
+        g_value_set_string(value, s->object_class);
+        break;
+    case GST_GEMMA4_SETTING_MIN_REGION_SIZE:
+        g_value_set_uint(value, s->min_region_size);
+        break;
+    case GST_GEMMA4_SETTING_REEMBED_INTERVAL:
+        g_value_set_uint(value, s->reembed_interval);
         break;
     default:
         return FALSE;
@@ -261,8 +290,9 @@ void gst_gemma4_settings_install(GObjectClass *klass)
         klass, GST_GEMMA4_SETTING_REUSE_THRESHOLD,
         g_param_spec_double("reuse-threshold", "Reuse threshold",
                             "A frame whose resized pixels differ from the last computed ones by "
-                            "at most this mean (0..255) gets the same vectors again; negative: "
-                            "never; default 0: only where they are equal",
+                            "at most this mean (0..255) gets the same vectors again, and so does "
+                            "a region (of the same track, or in the same place); negative: never; "
+                            "default 0: only where they are equal",
                             -1, 255, 0, playing));
     g_object_class_install_property(
         klass, GST_GEMMA4_SETTING_IDLE_UNLOAD,
@@ -307,4 +337,30 @@ void gst_gemma4_settings_install(GObjectClass *klass)
                              "Post each embedding as an element message gemma4-embedding too; "
                              "default false",
                              FALSE, playing));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_REGION,
+        g_param_spec_enum("region", "Region",
+                          "What of a frame is embedded: the whole frame, each region that a "
+                          "GstVideoRegionOfInterestMeta (from GStreamer 1.24 also an object "
+                          "detection of the analytics meta) tells, or both; default frame",
+                          GST_TYPE_GEMMA4_REGIONS, GST_GEMMA4_REGIONS_FRAME, playing));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_OBJECT_CLASS,
+        g_param_spec_string("object-class", "Object class",
+                            "Embed regions of these classes alone, comma separated; default none: "
+                            "all",
+                            NULL, playing));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_MIN_REGION_SIZE,
+        g_param_spec_uint("min-region-size", "Min region size",
+                          "Leave out regions whose shorter side, as far as it is in the picture, "
+                          "has fewer pixels; default 16",
+                          0, G_MAXUINT, 16, playing));
+    g_object_class_install_property(
+        klass, GST_GEMMA4_SETTING_REEMBED_INTERVAL,
+        g_param_spec_uint("reembed-interval", "Re-embed interval",
+                          "Embed the region of a tracked object again after n frames, in between "
+                          "it has no new embedding; one without a track is always embedded; "
+                          "default 1: in each frame",
+                          1, G_MAXUINT, 1, playing));
 }

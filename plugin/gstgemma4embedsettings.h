@@ -33,6 +33,10 @@ enum {
     GST_GEMMA4_SETTING_WINDOW_STRIDE,
     GST_GEMMA4_SETTING_META_TYPES,
     GST_GEMMA4_SETTING_POST_MESSAGES,
+    GST_GEMMA4_SETTING_REGION,
+    GST_GEMMA4_SETTING_OBJECT_CLASS,
+    GST_GEMMA4_SETTING_MIN_REGION_SIZE,
+    GST_GEMMA4_SETTING_REEMBED_INTERVAL,
     GST_GEMMA4_SETTING_END,
 };
 
@@ -56,6 +60,10 @@ typedef struct {
     guint window, window_stride;
     GstGemma4MetaTypes meta_types;
     gboolean post_messages;
+    GstGemma4Regions region;
+    gchar *object_class; /* owned, NULL: any */
+    guint min_region_size;
+    guint reembed_interval;
 } GstGemma4Settings;
 
 /* The defaults. */

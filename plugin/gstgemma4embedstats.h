@@ -12,9 +12,10 @@
 G_BEGIN_DECLS
 
 typedef struct {
-    guint64 frames;   /* that entered; each other count is of some of them */
-    guint64 embedded; /* vectors that were computed */
-    guint64 reused;   /* vectors taken from a frame that looked the same */
+    guint64 frames;   /* that entered */
+    guint64 embedded; /* vectors that were computed: the frame's, and one of each region */
+    guint64 reused;   /* vectors taken from a frame or region that looked the same */
+    /* Frames, of those that entered. A region that was left out is not counted. */
     guint64 skipped_interval, skipped_rate, skipped_late;
     guint64 dropped_async; /* came while the worker was busy */
     guint64 failed;

@@ -56,8 +56,10 @@ static void post_qos(GstGemma4Embed *self, GstBuffer *buffer, const GstGemma4Job
 {
     GST_OBJECT_LOCK(self);
     gdouble proportion = self->late.proportion;
-    guint64 processed = self->stats.embedded + self->stats.reused;
-    guint64 skipped = self->stats.skipped_late;
+    const GstGemma4Stats *s = &self->stats;
+    guint64 skipped = s->skipped_late; /* frames, of which each has any number of vectors */
+    guint64 processed =
+        s->frames - s->skipped_interval - s->skipped_rate - s->dropped_async - s->failed - skipped;
     GST_OBJECT_UNLOCK(self);
 
     GST_DEBUG_OBJECT(self, "frame %" G_GUINT64_FORMAT " is late by %" GST_STIME_FORMAT, job->frame,
@@ -70,7 +72,24 @@ static void post_qos(GstGemma4Embed *self, GstBuffer *buffer, const GstGemma4Job
     gst_element_post_message(GST_ELEMENT(self), message);
 }
 
-/* Counts the frame and decides whether it is embedded. */
+/* Object lock held. What of the frame is to be embedded; FALSE: nothing. */
+static gboolean find_pictures(GstGemma4Embed *self, GstBuffer *buffer, GstGemma4Job *job)
+{
+    const GstGemma4Settings *settings = &self->settings;
+
+    job->whole = settings->region != GST_GEMMA4_REGIONS_ROI;
+    if (settings->region == GST_GEMMA4_REGIONS_FRAME)
+        return TRUE;
+
+    job->regions = g_array_new(FALSE, FALSE, sizeof(GstGemma4Region));
+    gst_gemma4_regions_find(buffer, self->info.width, self->info.height, settings->object_class,
+                            settings->min_region_size, job->regions);
+    gst_gemma4_tracks_filter(&self->tracks, job->regions, job->frame, settings->reembed_interval);
+    return job->whole || job->regions->len > 0;
+}
+
+/* Counts the frame and decides whether it is embedded. One without anything to embed is no late
+ * one, and leaves its period of max-rate to the next. */
 static gboolean choose(GstGemma4Embed *self, GstBuffer *buffer, GstGemma4Job *job)
 {
     gboolean chosen = FALSE, late = FALSE;
@@ -93,6 +112,8 @@ static gboolean choose(GstGemma4Embed *self, GstBuffer *buffer, GstGemma4Job *jo
         self->stats.skipped_rate++;
         break;
     case GST_GEMMA4_PICK_EMBED:
+        if (!find_pictures(self, buffer, job))
+            break;
         late = settings->late_policy == GST_GEMMA4_LATE_SKIP &&
                gst_gemma4_late_is_late(&self->late, job->running_time, &jitter);
         if (late) {
@@ -101,6 +122,8 @@ static gboolean choose(GstGemma4Embed *self, GstBuffer *buffer, GstGemma4Job *jo
             self->stats.dropped_async++;
         } else {
             gst_gemma4_pick_embedded(&self->pick, job->stream_time);
+            if (job->regions)
+                gst_gemma4_tracks_embedded(&self->tracks, job->regions, job->frame);
             chosen = TRUE;
         }
         break;
@@ -126,8 +149,10 @@ GstFlowReturn gst_gemma4_embed_transform_ip(GstBaseTransform *base, GstBuffer *b
             return GST_FLOW_ERROR;
     }
     describe(self, buffer, &job);
-    if (!choose(self, buffer, &job))
+    if (!choose(self, buffer, &job)) {
+        gst_gemma4_job_clear(&job);
         return GST_FLOW_OK;
+    }
 
     job.buffer = gst_buffer_ref(buffer);
     if (self->async) {
@@ -137,7 +162,7 @@ GstFlowReturn gst_gemma4_embed_transform_ip(GstBaseTransform *base, GstBuffer *b
     g_autoptr(GPtrArray) results =
         g_ptr_array_new_with_free_func((GDestroyNotify)gst_gemma4_embedding_unref);
     gboolean ok = gst_gemma4_embed_work(self, &job, results);
-    gst_clear_buffer(&job.buffer);
+    gst_gemma4_job_clear(&job);
     if (!ok)
         return GST_FLOW_ERROR;
     attach(self, buffer, results);

@@ -51,6 +51,21 @@ GType gst_gemma4_late_policy_get_type(void)
     return type;
 }
 
+GType gst_gemma4_regions_get_type(void)
+{
+    static gsize type = 0;
+    static const GEnumValue values[] = {
+        {GST_GEMMA4_REGIONS_FRAME, "The whole frame", "frame"},
+        {GST_GEMMA4_REGIONS_ROI, "Each region that a meta of the frame tells", "roi"},
+        {GST_GEMMA4_REGIONS_BOTH, "The whole frame and each region", "both"},
+        {0, NULL, NULL},
+    };
+
+    if (g_once_init_enter(&type))
+        g_once_init_leave(&type, g_enum_register_static("GstGemma4Regions", values));
+    return type;
+}
+
 GType gst_gemma4_resize_get_type(void)
 {
     static gsize type = 0;

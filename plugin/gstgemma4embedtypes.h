@@ -27,6 +27,12 @@ typedef enum {
     GST_GEMMA4_LATE_IGNORE,
 } GstGemma4LatePolicy;
 
+typedef enum {
+    GST_GEMMA4_REGIONS_FRAME,
+    GST_GEMMA4_REGIONS_ROI,
+    GST_GEMMA4_REGIONS_BOTH,
+} GstGemma4Regions;
+
 /* Those of GstGemma4MetaTypes that this build can attach. */
 #ifdef HAVE_GST_TENSOR_META
 #define GST_GEMMA4_META_AVAILABLE (GST_GEMMA4_META_OWN | GST_GEMMA4_META_TENSOR)
@@ -37,12 +43,14 @@ typedef enum {
 #define GST_TYPE_GEMMA4_OUTPUT (gst_gemma4_output_get_type())
 #define GST_TYPE_GEMMA4_META_TYPES (gst_gemma4_meta_types_get_type())
 #define GST_TYPE_GEMMA4_LATE_POLICY (gst_gemma4_late_policy_get_type())
+#define GST_TYPE_GEMMA4_REGIONS (gst_gemma4_regions_get_type())
 #define GST_TYPE_GEMMA4_RESIZE (gst_gemma4_resize_get_type())       /* values of G4Resize */
 #define GST_TYPE_GEMMA4_PRECISION (gst_gemma4_precision_get_type()) /* values of G4Precision */
 
 GType gst_gemma4_output_get_type(void);
 GType gst_gemma4_meta_types_get_type(void);
 GType gst_gemma4_late_policy_get_type(void);
+GType gst_gemma4_regions_get_type(void);
 GType gst_gemma4_resize_get_type(void);
 GType gst_gemma4_precision_get_type(void);
 

@@ -12,24 +12,21 @@
 
 #define GST_CAT_DEFAULT gst_gemma4_embed_debug
 
-/* lock held. Reads the picture into the embedder; the buffer is as it was and given back. */
-static gboolean load(GstGemma4Embed *self, GstGemma4Job *job, GError **error)
-{
-    G4Frame picture;
+/* A frame in work. */
+typedef struct {
+    GstGemma4Job *job;
+    G4Frame picture; /* all of it */
+    GPtrArray *results;
+    GstClockTime encoded; /* time in the core's encode calls */
+    gboolean cancelled;
+} Work;
 
-    gst_gemma4_frame_set_info(&self->frame, &job->info);
-    gboolean ok = gst_gemma4_frame_map(&self->frame, job->buffer, &picture, error);
-    if (ok) {
-        ok = gst_gemma4_embedder_load(self->embedder, &picture, error);
-        gst_gemma4_frame_unmap(&self->frame);
-    }
-    gst_clear_buffer(&job->buffer);
-    return ok;
-}
-
-static GstGemma4Embedding *make_embedding(GstGemma4Embed *self, const GstGemma4Job *job,
+static GstGemma4Embedding *make_embedding(GstGemma4Embed *self, const Work *work,
+                                          const GstGemma4Region *region,
                                           const GstGemma4Vectors *vectors)
 {
+    const GstGemma4Job *job = work->job;
+    gchar id[16];
     const G4Model *model = gst_gemma4_embedder_get_model(self->embedder);
     GstGemma4EmbeddingParams params = GST_GEMMA4_EMBEDDING_PARAMS_INIT;
 
@@ -44,10 +41,94 @@ static GstGemma4Embedding *make_embedding(GstGemma4Embed *self, const GstGemma4J
     params.model_digest = g4_model_get_digest(model);
     params.normalized = vectors->normalized;
     params.reused = vectors->reused;
+    if (region) {
+        params.x = region->x / (gdouble)work->picture.width;
+        params.y = region->y / (gdouble)work->picture.height;
+        params.w = region->w / (gdouble)work->picture.width;
+        params.h = region->h / (gdouble)work->picture.height;
+        params.track = region->track;
+        params.label = region->label ? g_quark_to_string(region->label) : NULL;
+        g_snprintf(id, sizeof id, "%d", region->id);
+        params.region_id = region->id ? id : NULL;
+    }
     GST_OBJECT_LOCK(self);
     gst_gemma4_series_number(&self->series, job->flushes, &params);
     GST_OBJECT_UNLOCK(self);
     return gst_gemma4_embedding_new(&params, vectors->values);
+}
+
+static void count(GstGemma4Embed *self, const GstGemma4Vectors *vectors)
+{
+    GST_OBJECT_LOCK(self);
+    if (vectors->left_out) {
+        self->stats.skipped_interval++;
+    } else if (vectors->encoded > 0) {
+        self->stats.embedded++;
+        gst_gemma4_timing_add(&self->stats.inference, vectors->encoded);
+    } else {
+        self->stats.reused++;
+    }
+    GST_OBJECT_UNLOCK(self);
+}
+
+/* lock held. The loaded picture: the whole frame (`region` NULL) or that region of it. */
+static gboolean compute(GstGemma4Embed *self, Work *work, const GstGemma4Region *region,
+                        GError **error)
+{
+    const GstGemma4Job *job = work->job;
+    GstGemma4Vectors vectors;
+
+    if (!gst_gemma4_embedder_compute(self->embedder, region, job->normalize, job->reuse_threshold,
+                                     &vectors, error))
+        return FALSE;
+    work->cancelled = vectors.cancelled;
+    if (vectors.cancelled)
+        return TRUE;
+    work->encoded += vectors.encoded;
+    if (vectors.values)
+        g_ptr_array_add(work->results, make_embedding(self, work, region, &vectors));
+    count(self, &vectors);
+    GST_LOG_OBJECT(self,
+                   "frame %" G_GUINT64_FORMAT ", pts %" GST_TIME_FORMAT
+                   ", %s: %u x %u in %" G_GUINT64_FORMAT " ns%s",
+                   job->frame, GST_TIME_ARGS(job->pts),
+                   !region         ? "whole"
+                   : region->label ? g_quark_to_string(region->label)
+                                   : "region",
+                   vectors.rows, vectors.cols, vectors.encoded, vectors.reused ? ", reused" : "");
+    return TRUE;
+}
+
+/* lock held. The buffer is as it was and given back. */
+static void release(GstGemma4Embed *self, GstGemma4Job *job)
+{
+    gst_gemma4_frame_unmap(&self->frame);
+    gst_clear_buffer(&job->buffer);
+}
+
+/* lock held. A buffer is kept no longer than until the pixels for the encoder exist, and those of a
+ * region exist when the one before it is computed: of several pictures we keep the pixels. */
+static gboolean embed_all(GstGemma4Embed *self, Work *work, GError **error)
+{
+    GstGemma4Job *job = work->job;
+    guint first = job->whole ? 0 : 1, n = 1 + (job->regions ? job->regions->len : 0);
+    gboolean ok = TRUE;
+
+    if (n - first > 1) {
+        ok = gst_gemma4_frame_keep(&self->frame, &work->picture, error);
+        release(self, job);
+    }
+    for (guint i = first; ok && !work->cancelled && i < n; i++) {
+        const GstGemma4Region *r =
+            i > 0 ? &g_array_index(job->regions, GstGemma4Region, i - 1) : NULL;
+        G4Frame picture =
+            r ? gst_gemma4_frame_cut(&work->picture, r->x, r->y, r->w, r->h) : work->picture;
+
+        ok = gst_gemma4_embedder_load(self->embedder, &picture, r, error);
+        release(self, job);
+        ok = ok && compute(self, work, r, error);
+    }
+    return ok;
 }
 
 /* lock held. `moved`: the latency did. */
@@ -55,40 +136,26 @@ static gboolean embed(GstGemma4Embed *self, GstGemma4Job *job, GPtrArray *result
                       GError **error)
 {
     GstClockTime begin = gst_util_get_timestamp();
-    GstGemma4Vectors vectors;
+    Work work = {.job = job, .results = results};
 
     if (job->stretch != self->stretch)
         gst_gemma4_embedder_restart(self->embedder);
     self->stretch = job->stretch;
-    if (!load(self, job, error) ||
-        !gst_gemma4_embedder_compute(self->embedder, job->normalize, job->reuse_threshold, &vectors,
-                                     error))
+    gst_gemma4_frame_set_info(&self->frame, &job->info);
+    gboolean ok = gst_gemma4_frame_map(&self->frame, job->buffer, &work.picture, error) &&
+                  embed_all(self, &work, error);
+    release(self, job);
+    if (!ok)
         return FALSE;
-    if (vectors.cancelled)
-        return TRUE;
-    if (vectors.values)
-        g_ptr_array_add(results, make_embedding(self, job, &vectors));
     gst_gemma4_embed_update_bytes(self);
 
-    gboolean computed = vectors.encoded > 0;
     GstClockTime total = gst_util_get_timestamp() - begin;
-    GST_OBJECT_LOCK(self);
-    if (vectors.left_out) {
-        self->stats.skipped_interval++;
-    } else if (computed) {
-        self->stats.embedded++;
-        gst_gemma4_timing_add(&self->stats.inference, vectors.encoded);
-        gst_gemma4_timing_add(&self->stats.element, total - vectors.encoded);
-    } else {
-        self->stats.reused++;
+    if (work.encoded > 0 && !work.cancelled) {
+        GST_OBJECT_LOCK(self);
+        gst_gemma4_timing_add(&self->stats.element, total - work.encoded);
+        GST_OBJECT_UNLOCK(self);
+        *moved = gst_gemma4_embed_add_latency(self, total);
     }
-    GST_OBJECT_UNLOCK(self);
-    *moved = computed && gst_gemma4_embed_add_latency(self, total);
-    GST_LOG_OBJECT(self,
-                   "frame %" G_GUINT64_FORMAT ", pts %" GST_TIME_FORMAT
-                   ": %u x %u in %" G_GUINT64_FORMAT " ns%s",
-                   job->frame, GST_TIME_ARGS(job->pts), vectors.rows, vectors.cols, total,
-                   vectors.reused ? ", reused" : "");
     return TRUE;
 }
 
@@ -113,6 +180,18 @@ gboolean gst_gemma4_embed_work(GstGemma4Embed *self, GstGemma4Job *job, GPtrArra
     return ok;
 }
 
+static void add_region(GstStructure *s, const GstGemma4Embedding *e)
+{
+    gdouble x, y, w, h;
+
+    gst_gemma4_embedding_get_region(e, &x, &y, &w, &h);
+    gst_structure_set(s, "x", G_TYPE_DOUBLE, x, "y", G_TYPE_DOUBLE, y, "w", G_TYPE_DOUBLE, w, "h",
+                      G_TYPE_DOUBLE, h, "region-id", G_TYPE_STRING,
+                      gst_gemma4_embedding_get_region_id(e), "track", G_TYPE_INT64,
+                      gst_gemma4_embedding_get_track(e), "label", G_TYPE_STRING,
+                      gst_gemma4_embedding_get_label(e), NULL);
+}
+
 void gst_gemma4_embed_post_embeddings(GstGemma4Embed *self, const GstGemma4Job *job,
                                       const GPtrArray *results)
 {
@@ -125,6 +204,8 @@ void gst_gemma4_embed_post_embeddings(GstGemma4Embed *self, const GstGemma4Job *
             G_TYPE_UINT, gst_gemma4_embedding_get_cols(e), "values", GST_TYPE_BUFFER,
             gst_gemma4_embedding_get_data(e), NULL);
 
+        if (i > 0 || !job->whole)
+            add_region(s, e);
         gst_element_post_message(GST_ELEMENT(self), gst_message_new_element(GST_OBJECT(self), s));
     }
 }

@@ -4,6 +4,8 @@
  */
 #include "gstgemma4frame.h"
 
+#include <string.h>
+
 static void drop_converter(GstGemma4Frame *frame)
 {
     g_clear_pointer(&frame->converter, gst_video_converter_free);
@@ -33,6 +35,7 @@ void gst_gemma4_frame_set_info(GstGemma4Frame *frame, const GstVideoInfo *info)
 void gst_gemma4_frame_clear(GstGemma4Frame *frame)
 {
     drop_converter(frame);
+    g_free(frame->kept);
     *frame = (GstGemma4Frame){0};
 }
 
@@ -286,6 +289,48 @@ failed:
 
 void gst_gemma4_frame_unmap(GstGemma4Frame *frame)
 {
+    if (!frame->video.buffer)
+        return;
     gst_video_frame_unmap(&frame->video);
     frame->video.buffer = NULL;
+}
+
+gboolean gst_gemma4_frame_keep(GstGemma4Frame *frame, G4Frame *picture, GError **error)
+{
+    G4PixelFormat format;
+    guint pixel_bytes;
+
+    if (!layout_of(&frame->video, &format, &pixel_bytes)) { /* they are in frame->rgb */
+        gst_gemma4_frame_unmap(frame);
+        return TRUE;
+    }
+
+    gsize row = (gsize)picture->width * pixel_bytes;
+    gsize size = row * picture->height;
+    if (size > frame->kept_size) {
+        g_free(frame->kept);
+        frame->kept = g_try_malloc(size);
+        frame->kept_size = frame->kept ? size : 0;
+        if (!frame->kept) {
+            g_set_error(error, G4_ERROR, G4_ERROR_FRAME, "no memory for a picture of %ux%u",
+                        picture->width, picture->height);
+            return FALSE;
+        }
+    }
+    for (guint y = 0; y < picture->height; y++)
+        memcpy(frame->kept + y * row, picture->data + y * picture->stride, row);
+    picture->data = frame->kept;
+    picture->stride = row;
+    gst_gemma4_frame_unmap(frame);
+    return TRUE;
+}
+
+G4Frame gst_gemma4_frame_cut(const G4Frame *picture, guint x, guint y, guint width, guint height)
+{
+    G4Frame part = *picture;
+
+    part.data += y * part.stride + (gsize)x * (part.format == G4_PIXELS_RGB ? 3 : 4);
+    part.width = width;
+    part.height = height;
+    return part;
 }
