@@ -19,10 +19,10 @@ static guint n_blocks(const G4KeyValues *kv)
 
 void g4_key_values_carve(G4KeyValues *kv, G4Scratch *scratch)
 {
-    const G4Gemm *gemm = kv->kernels->attention;
+    const G4Kernels *k = kv->kernels;
 
-    kv->k_bytes = gemm->packed_size(G4_KEY_BLOCK, kv->head_dim);
-    kv->v_bytes = gemm->packed_size(kv->head_dim, G4_KEY_BLOCK);
+    kv->k_bytes = k->scores->packed_size(G4_KEY_BLOCK, kv->head_dim);
+    kv->v_bytes = k->values->packed_size(kv->head_dim, G4_KEY_BLOCK);
     kv->k = g4_scratch_take(scratch, (gsize)kv->kv_heads * n_blocks(kv), kv->k_bytes);
     kv->v = g4_scratch_take(scratch, (gsize)kv->kv_heads * n_blocks(kv), kv->v_bytes);
 }
@@ -30,7 +30,7 @@ void g4_key_values_carve(G4KeyValues *kv, G4Scratch *scratch)
 void g4_key_values_pack(G4KeyValues *kv, guint first, guint count, const float *k, const float *v,
                         gsize stride)
 {
-    const G4Gemm *gemm = kv->kernels->attention;
+    const G4Gemm *scores = kv->kernels->scores, *values = kv->kernels->values;
     const guint d = kv->head_dim;
 
     while (count > 0) {
@@ -38,8 +38,8 @@ void g4_key_values_pack(G4KeyValues *kv, guint first, guint count, const float *
         const guint n = MIN(count, G4_KEY_BLOCK - row);
         for (guint g = 0; g < kv->kv_heads; g++) {
             const gsize at = (gsize)g * n_blocks(kv) + block;
-            gemm->pack(kv->k + at * kv->k_bytes, G4_KEY_BLOCK, d, row, n, k + g * d, stride);
-            gemm->pack_t(kv->v + at * kv->v_bytes, d, G4_KEY_BLOCK, row, n, v + g * d, stride);
+            scores->pack(kv->k + at * kv->k_bytes, G4_KEY_BLOCK, d, row, n, k + g * d, stride);
+            values->pack_t(kv->v + at * kv->v_bytes, d, G4_KEY_BLOCK, row, n, v + g * d, stride);
         }
         first += n;
         count -= n;
@@ -48,35 +48,35 @@ void g4_key_values_pack(G4KeyValues *kv, guint first, guint count, const float *
     }
 }
 
-static gsize head_bytes(const G4Gemm *gemm, guint d)
+static gsize head_bytes(const G4Gemm *scores, guint d)
 {
-    return gemm->load ? gemm->loaded_stride(d) : d * sizeof(float);
+    return scores->load ? scores->loaded_stride(d) : d * sizeof(float);
 }
 
-gsize g4_queries_stride(const G4Gemm *gemm, guint heads, guint d)
+gsize g4_queries_stride(const G4Gemm *scores, guint heads, guint d)
 {
-    if (!gemm->load)
+    if (!scores->load)
         return g4_row_stride(heads * d) * sizeof(float);
-    const gsize bytes = heads * head_bytes(gemm, d);
+    const gsize bytes = heads * head_bytes(scores, d);
     return bytes % 1024 == 0 ? bytes + 64 : bytes;
 }
 
-void g4_queries_load(const G4Gemm *gemm, void *dst, gsize dst_stride, const float *q,
+void g4_queries_load(const G4Gemm *scores, void *dst, gsize dst_stride, const float *q,
                      gsize q_stride, guint rows, guint heads, guint d)
 {
     for (guint h = 0; h < heads; h++)
-        gemm->load((guint8 *)dst + h * head_bytes(gemm, d), dst_stride, q + h * d, q_stride, rows,
-                   d, -INFINITY, INFINITY, NULL);
+        scores->load((guint8 *)dst + h * head_bytes(scores, d), dst_stride, q + h * d, q_stride,
+                     rows, d, -INFINITY, INFINITY, NULL);
 }
 
-void g4_attention_carve(G4AttentionScratch *a, const G4Gemm *gemm, guint head_dim,
+void g4_attention_carve(G4AttentionScratch *a, const G4Gemm *values, guint head_dim,
                         G4Scratch *scratch)
 {
     a->logits =
         g4_scratch_take(scratch, G4_QUERY_BLOCK * g4_row_stride(G4_KEY_BLOCK), sizeof(float));
     a->weights = NULL;
-    if (gemm->load)
-        a->weights = g4_scratch_take(scratch, G4_QUERY_BLOCK, gemm->loaded_stride(G4_KEY_BLOCK));
+    if (values->load)
+        a->weights = g4_scratch_take(scratch, G4_QUERY_BLOCK, values->loaded_stride(G4_KEY_BLOCK));
     a->sums = g4_scratch_take(scratch, G4_QUERY_BLOCK * g4_row_stride(head_dim), sizeof(float));
     a->max = g4_scratch_take(scratch, G4_QUERY_BLOCK, sizeof(float));
     a->total = g4_scratch_take(scratch, G4_QUERY_BLOCK, sizeof(float));
@@ -114,18 +114,18 @@ static void one_head(const G4KeyValues *kv, G4AttentionScratch *a, guint g, cons
                      float *o, gsize o_stride)
 {
     const G4Kernels *k = kv->kernels;
-    const G4Gemm *gemm = k->attention;
+    const G4Gemm *scores = k->scores, *values = k->values;
     const guint d = kv->head_dim;
-    const __typeof__(gemm->run) multiply_values = gemm->run_t ? gemm->run_t : gemm->run;
+    const __typeof__(values->run) multiply_values = values->run_t ? values->run_t : values->run;
     const gsize logit_stride = g4_row_stride(G4_KEY_BLOCK), sum_stride = g4_row_stride(d);
     const guint rows = q->rows;
     const void *weights = a->logits;
     guint begin, end;
     gsize weight_stride = logit_stride * sizeof(float);
 
-    if (gemm->load) {
+    if (values->load) {
         weights = a->weights;
-        weight_stride = gemm->loaded_stride(G4_KEY_BLOCK);
+        weight_stride = values->loaded_stride(G4_KEY_BLOCK);
     }
     for (guint i = 0; i < rows; i++) {
         a->max[i] = -INFINITY;
@@ -138,8 +138,8 @@ static void one_head(const G4KeyValues *kv, G4AttentionScratch *a, guint g, cons
         const guint keys = MIN(kv->n - first_key, G4_KEY_BLOCK);
         const gboolean more = first_key > begin;
 
-        gemm->run(q->q, q->stride, rows, kv->k + at * kv->k_bytes, G4_KEY_BLOCK, d, 0, keys, 0, d,
-                  a->logits, logit_stride, FALSE);
+        scores->run(q->q, q->stride, rows, kv->k + at * kv->k_bytes, G4_KEY_BLOCK, d, 0, keys, 0, d,
+                    a->logits, logit_stride, FALSE);
         if (q->radius < kv->n)
             hide_keys(q, first_key, keys, a->logits, logit_stride);
         for (guint i = 0; i < rows; i++) {
@@ -148,12 +148,12 @@ static void one_head(const G4KeyValues *kv, G4AttentionScratch *a, guint g, cons
             if (more && factor != 1.0f)
                 k->scale(a->sums + i * sum_stride, d, factor);
         }
-        const void *values = kv->v + at * kv->v_bytes;
-        if (gemm->load)
-            gemm->load(a->weights, weight_stride, a->logits, logit_stride, rows, keys, 0.0f, 1.0f,
-                       gemm->scales_t ? gemm->scales_t(values, d, G4_KEY_BLOCK) : NULL);
-        multiply_values(weights, weight_stride, rows, values, d, G4_KEY_BLOCK, 0, d, 0, keys,
-                        a->sums, sum_stride, more);
+        const void *v = kv->v + at * kv->v_bytes;
+        if (values->load)
+            values->load(a->weights, weight_stride, a->logits, logit_stride, rows, keys, 0.0f, 1.0f,
+                         values->scales_t ? values->scales_t(v, d, G4_KEY_BLOCK) : NULL);
+        multiply_values(weights, weight_stride, rows, v, d, G4_KEY_BLOCK, 0, d, 0, keys, a->sums,
+                        sum_stride, more);
     }
     for (guint i = 0; i < rows; i++)
         for (guint j = 0; j < d; j++)
@@ -165,7 +165,7 @@ void g4_attention_within(const G4KeyValues *kv, G4AttentionScratch *a, const voi
                          float *o, gsize o_stride)
 {
     const guint d = kv->head_dim, group = heads / kv->kv_heads;
-    const gsize bytes = head_bytes(kv->kernels->attention, d);
+    const gsize bytes = head_bytes(kv->kernels->scores, d);
 
     for (guint h = 0; h < heads; h++)
         for (guint i = 0; i < rows; i += G4_QUERY_BLOCK) {

@@ -33,11 +33,11 @@ void g4_key_values_carve(G4KeyValues *kv, G4Scratch *scratch);
 void g4_key_values_pack(G4KeyValues *kv, guint first, guint count, const float *k, const float *v,
                         gsize stride);
 
-/* Bytes from one row of queries, [heads, d], to the next as `gemm` reads them, each head apart. */
-gsize g4_queries_stride(const G4Gemm *gemm, guint heads, guint d);
+/* Bytes from one row of queries, [heads, d], to the next as `scores` reads them, each head apart. */
+gsize g4_queries_stride(const G4Gemm *scores, guint heads, guint d);
 
 /* Brings rows of q, [rows, heads * d], into that form; not for a product that reads floats. */
-void g4_queries_load(const G4Gemm *gemm, void *dst, gsize dst_stride, const float *q,
+void g4_queries_load(const G4Gemm *scores, void *dst, gsize dst_stride, const float *q,
                      gsize q_stride, guint rows, guint heads, guint d);
 
 /* What one thread needs beside. */
@@ -48,7 +48,7 @@ typedef struct G4AttentionScratch {
     float *max, *total; /* [G4_QUERY_BLOCK] */
 } G4AttentionScratch;
 
-void g4_attention_carve(G4AttentionScratch *a, const G4Gemm *gemm, guint head_dim,
+void g4_attention_carve(G4AttentionScratch *a, const G4Gemm *values, guint head_dim,
                         G4Scratch *scratch);
 
 /* o[rows, H * d] = softmax2(q k^T) v for `rows` rows of q [rows, H * d], which are as

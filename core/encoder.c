@@ -293,10 +293,10 @@ static void queries_keys_values(const Block *b, guint l)
     const G4Config *c = &e->model->config;
     const G4Layer *w = &e->model->layers[l];
     const guint D = c->hidden, H = c->heads, G = c->kv_heads, d = c->head_dim;
-    const G4Gemm *attention = e->model->kernels.attention;
+    const G4Gemm *scores = e->model->kernels.scores;
     void *q_rows = (guint8 *)e->q + b->first * e->q_bytes;
     /* Where attention reads floats, the queries are made where they stay. */
-    float *q = attention->load ? b->lane->o : q_rows;
+    float *q = scores->load ? b->lane->o : q_rows;
     float *a = b->lane->a, *k = b->lane->k, *v = b->lane->v;
 
     rms_norm(b, a, e->a_stride, x_rows(b), e->x_stride, w->input_layernorm);
@@ -311,8 +311,8 @@ static void queries_keys_values(const Block *b, guint l)
     /* The logits' scale is 1.0, not 1/sqrt(d); log2(e) makes the softmax one of base 2. */
     for (guint i = 0; i < b->rows; i++)
         e->model->kernels.scale(q + i * e->heads_stride, H * d, LOG2_E);
-    if (attention->load)
-        g4_queries_load(attention, q_rows, e->q_bytes, q, e->heads_stride, b->rows, H, d);
+    if (scores->load)
+        g4_queries_load(scores, q_rows, e->q_bytes, q, e->heads_stride, b->rows, H, d);
 
     linear(b, &w->k, a, e->a_stride, k, e->kv_stride);
     probe_layer(b, l, "self_attn.k_proj", k, G * d, e->kv_stride);
@@ -548,7 +548,7 @@ static void carve(G4Encoder *e, guint workers, G4Scratch *s);
 
 gboolean g4_encoder_encode(G4Encoder *e, float *tokens)
 {
-    const G4Gemm *attention = e->model->kernels.attention;
+    const G4Gemm *values = e->model->kernels.values;
 
     g_assert(e->width > 0);
     const guint workers = g4_crew_acquire(e->crew, &e->turn);
@@ -558,12 +558,12 @@ gboolean g4_encoder_encode(G4Encoder *e, float *tokens)
     carve(e, workers, &block->scratch);
     e->workers = workers;
     e->tokens = tokens;
-    /* Wherever any product is the host's library's, attention's is. */
-    if (attention->enter)
-        attention->enter();
+    /* Wherever any product is the host's library's, those of attention are. */
+    if (values->enter)
+        values->enter();
     g4_crew_run(e->crew, encode_task, e);
-    if (attention->leave)
-        attention->leave();
+    if (values->leave)
+        values->leave();
     e->tokens = NULL;
     g4_arena_give(block);
     g4_crew_release(e->crew);
@@ -679,7 +679,7 @@ static void carve_lane(const G4Encoder *e, Lane *lane, G4Scratch *s)
     lane->up = g4_scratch_take(s, rows * e->gate_stride, sizeof(float));
     lane->product = g4_scratch_take(s, rows * e->product_stride, sizeof(float));
     lane->out = g4_scratch_take(s, rows * e->out_stride, sizeof(float));
-    g4_attention_carve(&lane->attention, e->model->kernels.attention, e->model->config.head_dim, s);
+    g4_attention_carve(&lane->attention, e->model->kernels.values, e->model->config.head_dim, s);
 }
 
 /* Bytes of a row of `width` values as `gemm` reads it, or clipped. */
@@ -701,7 +701,7 @@ static void choose_blocks(G4Encoder *e)
     e->ffn_columns = MIN(c->ffn, wish ? FFN_COLUMNS : FFN_COLUMNS_TALL);
     e->x_stride = g4_row_stride(c->hidden);
     e->heads_stride = g4_row_stride(heads);
-    e->q_bytes = g4_queries_stride(k->attention, c->heads, c->head_dim);
+    e->q_bytes = g4_queries_stride(k->scores, c->heads, c->head_dim);
     e->kv_stride = g4_row_stride(c->kv_heads * c->head_dim);
     e->a_stride = g4_row_stride(MAX(c->hidden, patch));
     e->loaded_stride = g4_row_stride(MAX(MAX(c->hidden, heads), MAX(patch, e->ffn_columns)));
@@ -766,7 +766,8 @@ static guint64 layout_of(const G4Encoder *e)
         e->loaded_stride,
         e->loaded_down_bytes,
         c->hidden,
-        (gsize)k->attention,
+        (gsize)k->scores,
+        (gsize)k->values,
         (gsize)k->linear,
         (gsize)k->embedding,
     };

@@ -56,17 +56,17 @@ static void choose_products(G4Kernels *k, G4Precision precision, gboolean stored
     const gboolean multiplies_bf16 = k->gemm_bf16->pack_t != NULL && k->gemm_bf16->load != NULL;
     const gboolean multiplies_int16 = k->gemm_int16 != &g4_gemm_int16_c;
 
-    k->linear = k->embedding = k->attention = k->gemm_f32;
+    k->linear = k->embedding = k->scores = k->values = k->gemm_f32;
     if (precision == G4_PRECISION_F32)
         return;
     if (multiplies_bf16 && stored_bf16)
-        k->linear = k->embedding = k->attention = k->gemm_bf16;
+        k->linear = k->embedding = k->scores = k->values = k->gemm_bf16;
     else if (multiplies_int16 || precision == G4_PRECISION_INT8)
-        k->linear = k->embedding = k->attention = k->gemm_int16;
+        k->linear = k->embedding = k->scores = k->values = k->gemm_int16;
     else
         k->linear = k->embedding = k->gemm_bf16;
     if (precision == G4_PRECISION_INT8)
-        k->linear = k->gemm_int8;
+        k->linear = k->scores = k->gemm_int8;
 }
 
 void g4_kernels_init(G4Kernels *k, guint cpu_flags, G4Precision precision, gboolean stored_bf16)

@@ -60,7 +60,8 @@ typedef struct G4Kernels {
     const G4Gemm *gemm_f32, *gemm_bf16, *gemm_int16, *gemm_int8;
     const G4Gemm *linear;    /* the product of a layer's linears */
     const G4Gemm *embedding; /* of the patch embedding and the projection */
-    const G4Gemm *attention; /* of q k^T and p v */
+    const G4Gemm *scores;    /* attention's q k^T */
+    const G4Gemm *values;    /* attention's p v */
     guint cpu_flags;
     char name[64]; /* e.g. "avx2", "c+openblas", "avx512 (products avx512vnni)" */
 } G4Kernels;

@@ -264,10 +264,10 @@ static void queries_keys_values(const Share *s, guint l)
     const G4TextLayer *w = &e->model->layers[l];
     const gboolean full = c->layer[l].full;
     const guint D = c->hidden, H = c->heads, G = c->layer[l].kv_heads, d = c->layer[l].head_dim;
-    const G4Gemm *attention = e->model->kernels.attention;
+    const G4Gemm *scores = e->model->kernels.scores;
     guint8 *q_rows = (guint8 *)e->q + s->first * e->q_bytes;
     /* Where attention reads floats, the queries are made where they stay. */
-    float *q = attention->load ? e->o : (float *)q_rows;
+    float *q = scores->load ? e->o : (float *)q_rows;
 
     rms_norm(s, e->a, e->d_stride, x_rows(s), e->d_stride, D, w->input_layernorm);
     const Loaded q_in = load(s, &w->q, e->a, e->d_stride, ROOM_A);
@@ -283,8 +283,8 @@ static void queries_keys_values(const Share *s, guint l)
     /* The logits' scale is 1.0, not 1/sqrt(d); log2(e) makes the softmax one of base 2. */
     for (guint i = s->own; i < s->own + s->n_own; i++)
         e->model->kernels.scale(q + i * e->heads_stride, H * d, LOG2_E);
-    if (attention->load)
-        g4_queries_load(attention, q_rows + s->own * e->q_bytes, e->q_bytes,
+    if (scores->load)
+        g4_queries_load(scores, q_rows + s->own * e->q_bytes, e->q_bytes,
                         q + s->own * e->heads_stride, e->heads_stride, s->n_own, H, d);
     head_norm(s, e->k, e->kv_stride, G, d, w->k_norm);
     rotate(s, e->k, e->kv_stride, G, d, full);
@@ -621,7 +621,7 @@ static void carve(G4TextEncoder *e, G4Scratch *s)
     for (guint l = 0; l < c->layers; l++) {
         d = MAX(d, c->layer[l].head_dim);
         e->q_bytes =
-            MAX(e->q_bytes, g4_queries_stride(k->attention, c->heads, c->layer[l].head_dim));
+            MAX(e->q_bytes, g4_queries_stride(k->scores, c->heads, c->layer[l].head_dim));
         heads = MAX(heads, c->heads * c->layer[l].head_dim);
         kv = MAX(kv, c->layer[l].kv_heads * c->layer[l].head_dim);
     }
@@ -656,7 +656,7 @@ static void carve(G4TextEncoder *e, G4Scratch *s)
                                      MAX(room_bytes(k->linear, i == ROOM_A ? widest : c->hidden),
                                          room_bytes(k->embedding, c->hidden)));
     for (guint i = 0; i < e->threads; i++)
-        g4_attention_carve(&e->attention[i], k->attention, d, s);
+        g4_attention_carve(&e->attention[i], k->values, d, s);
 }
 
 /* Memory for the tokens of e->ids; what was made for a longer input stays. */
@@ -708,7 +708,7 @@ gboolean g4_text_encoder_embed(G4TextEncoder *e, const char *prompt, const G4Par
                                guint n_parts, gboolean normalize, float *out, GError **error)
 {
     const G4TextConfig *c = &e->model->config;
-    const G4Gemm *attention = e->model->kernels.attention;
+    const G4Gemm *values = e->model->kernels.values;
 
     if (!tokenize(e, prompt, parts, n_parts, error) || !make_room(e, error))
         return FALSE;
@@ -720,13 +720,13 @@ gboolean g4_text_encoder_embed(G4TextEncoder *e, const char *prompt, const G4Par
     e->key_values[0].n = e->key_values[1].n = e->n;
     const G4Turn turn = {.unit = 1, .work = work(e)};
     g4_crew_acquire(e->crew, &turn);
-    /* Wherever any product is the host's library's, attention's is. */
-    if (attention->enter)
-        attention->enter();
+    /* Wherever any product is the host's library's, those of attention are. */
+    if (values->enter)
+        values->enter();
     g4_crew_run(e->crew, encode_task, e);
     pool(e, normalize, out);
-    if (attention->leave)
-        attention->leave();
+    if (values->leave)
+        values->leave();
     g4_crew_release(e->crew);
     return TRUE;
 }

@@ -340,13 +340,13 @@ static void check_attention_shape(Check *c, const G4Kernels *k, guint n, guint h
     check_params(c, "%u patches, %u heads over %u of %u, logits up to about %g", n, heads, kv_heads,
                  d, range * range * d);
     g4_key_values_carve(&kv, &count);
-    g4_attention_carve(&a, k->attention, d, &count);
+    g4_attention_carve(&a, k->values, d, &count);
     if (!g4_scratch_init(&memory, count.used, "attention", NULL)) {
         check_fail(c, "no memory");
         return;
     }
     g4_key_values_carve(&kv, &memory);
-    g4_attention_carve(&a, k->attention, d, &memory);
+    g4_attention_carve(&a, k->values, d, &memory);
     float *q = (float *)check_input_new(c, n * q_stride * sizeof(float));
     float *keys = (float *)check_input_new(c, n * kv_stride * sizeof(float));
     float *values = (float *)check_input_new(c, n * kv_stride * sizeof(float));
@@ -362,10 +362,10 @@ static void check_attention_shape(Check *c, const G4Kernels *k, guint n, guint h
     }
     gsize loaded_stride = q_stride * sizeof(float);
     const void *loaded = q;
-    if (k->attention->load) {
-        loaded_stride = g4_queries_stride(k->attention, heads, d);
+    if (k->scores->load) {
+        loaded_stride = g4_queries_stride(k->scores, heads, d);
         CheckBuffer *room = check_buffer_new_strided(c, n, loaded_stride, loaded_stride);
-        g4_queries_load(k->attention, room->data, loaded_stride, q, q_stride, n, heads, d);
+        g4_queries_load(k->scores, room->data, loaded_stride, q, q_stride, n, heads, d);
         check_intact(c, room);
         loaded = room->data;
     }
@@ -394,10 +394,19 @@ static void check_attention_shape(Check *c, const G4Kernels *k, guint n, guint h
                     ref[e] += weight[j] / total * values[j * kv_stride + head + e];
                 /* A logit's own rounding, up to its size in ulp, times values up to 1. */
                 bound[e] = 2e-6 + 2.0 * FLT_EPSILON * range * range * d;
-                if (k->attention == k->gemm_bf16)
-                    bound[e] = 8e-3 + 8e-3 * range * range * sqrt(d); /* a bfloat16 is 2^-9 */
-                if (k->attention == k->gemm_int16)
-                    bound[e] = (1.0 + range * range * sqrt(d)) * 4.0 / 4095; /* half a step each */
+                /* A logit moves by so many standard deviations of its products' rounding, a weight
+                 * by that times ln 2; a bfloat16 is 2^-9, of 16 and of 8 bits half a step. */
+                const double logit = range * range * sqrt(d);
+                if (k->scores == k->gemm_bf16)
+                    bound[e] += 8e-3 * logit;
+                else if (k->scores == k->gemm_int16)
+                    bound[e] += 4.0 / 4095 * logit;
+                else if (k->scores == k->gemm_int8)
+                    bound[e] += 4.0 / 255 * logit;
+                if (k->values == k->gemm_bf16)
+                    bound[e] += 8e-3;
+                else if (k->values == k->gemm_int16)
+                    bound[e] += 4.0 / 4095;
             }
             check_bound_f64(c, ref, (float *)(out->data + i * out->stride) + h * d, bound, d);
         }
@@ -410,7 +419,7 @@ static void check_attention_shape(Check *c, const G4Kernels *k, guint n, guint h
 
 static void check_whole_attention(Check *c, const char *name, const G4Kernels *k)
 {
-    if (!check_kernel(c, name, k->attention->run))
+    if (!check_kernel(c, name, k->scores->run))
         return;
     check_attention_shape(c, k, 1, 1, 1, 4, 1.0f);
     check_attention_shape(c, k, 9, 2, 1, 16, 1.0f);
@@ -418,7 +427,7 @@ static void check_whole_attention(Check *c, const char *name, const G4Kernels *k
     check_attention_shape(c, k, 192, 1, 1, 64, 0.5f);
     check_attention_shape(c, k, 193, 4, 2, 20, 1.0f);
     check_attention_shape(c, k, 400, 2, 1, 72, 0.5f);
-    check_attention_shape(c, k, 577, 1, 1, 24, k->attention == k->gemm_f32 ? 4.0f : 1.0f);
+    check_attention_shape(c, k, 577, 1, 1, 24, k->values == k->gemm_f32 ? 4.0f : 1.0f);
     check_done(c);
 }
 

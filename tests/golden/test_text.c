@@ -345,7 +345,7 @@ static void compare_threads(const Fixture *f, const float *one, const float *oth
     const double allowed = f->run->precision == G4_PRECISION_INT8 ? 1e-4 : 1e-11;
     const double distance = golden_distance(one, other, cols);
 
-    if (f->model->kernels.attention->row_block > 0)
+    if (f->model->kernels.values->row_block > 0)
         g_assert_cmpmem(one, cols * sizeof *one, other, cols * sizeof *other);
     else
         g_assert_cmpfloat(distance, <=, allowed);

@@ -101,19 +101,19 @@ static void every_query_sees_its_window(void)
             G4KeyValues kv = {
                 .kernels = &kernels, .n = n, .kv_heads = in.kv_heads, .head_dim = in.d};
             g4_key_values_carve(&kv, &count);
-            g4_attention_carve(&scratch, kernels.attention, in.d, &count);
+            g4_attention_carve(&scratch, kernels.values, in.d, &count);
             g4_scratch_init(&memory, count.used, "attention", &error);
             g_assert_no_error(error);
             g4_key_values_carve(&kv, &memory);
-            g4_attention_carve(&scratch, kernels.attention, in.d, &memory);
+            g4_attention_carve(&scratch, kernels.values, in.d, &memory);
             g4_key_values_pack(&kv, 0, n, in.k, in.v, in.kv_heads * in.d);
-            if (kernels.attention->enter)
-                kernels.attention->enter();
+            if (kernels.values->enter)
+                kernels.values->enter();
             check_rows(&in, &kv, &scratch, 0, n);
             check_rows(&in, &kv, &scratch, n / 2, n - n / 2);
             check_rows(&in, &kv, &scratch, n - 1, 1);
-            if (kernels.attention->leave)
-                kernels.attention->leave();
+            if (kernels.values->leave)
+                kernels.values->leave();
             g4_scratch_clear(&memory);
             input_clear(&in);
         }
