@@ -10,6 +10,7 @@
 #include "gstembeddingsinkfile.h"
 #include "gstembeddingsinkschema.h"
 #include "gstembeddingsinkwriter.h"
+#include "gstembeddingvector.h"
 
 #include <sqlite3.h>
 #include <string.h>
@@ -252,7 +253,7 @@ static gchar *region_of(const GstGemma4Embedding *embedding)
     GString *text = g_string_new(NULL);
 
     gst_gemma4_embedding_get_region(embedding, &region[0], &region[1], &region[2], &region[3]);
-    if (region[0] == 0.0 && region[1] == 0.0 && region[2] == 1.0 && region[3] == 1.0)
+    if (gst_embedding_vector_is_whole(embedding))
         return g_string_free(text, FALSE);
     for (guint i = 0; i < 4; i++) {
         gchar digits[G_ASCII_DTOSTR_BUF_SIZE];

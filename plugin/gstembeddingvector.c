@@ -11,7 +11,10 @@ gboolean gst_embedding_vector_is_whole(const GstGemma4Embedding *embedding)
     gdouble x, y, w, h;
 
     gst_gemma4_embedding_get_region(embedding, &x, &y, &w, &h);
-    return x == 0.0 && y == 0.0 && w == 1.0 && h == 1.0;
+    return x == 0.0 && y == 0.0 && w == 1.0 && h == 1.0 &&
+           gst_gemma4_embedding_get_label(embedding) == NULL &&
+           gst_gemma4_embedding_get_region_id(embedding) == NULL &&
+           gst_gemma4_embedding_get_track(embedding) < 0;
 }
 
 gboolean gst_embedding_vector_normalize(gfloat *values, gsize n)

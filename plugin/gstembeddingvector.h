@@ -9,7 +9,8 @@
 
 G_BEGIN_DECLS
 
-/* Whether the embedding is that of the whole picture, not of a region in it. */
+/* Whether the embedding is that of the whole picture, not of a region in it. An object with a
+ * label, a track or an id is a region, even one that fills the picture. */
 gboolean gst_embedding_vector_is_whole(const GstGemma4Embedding *embedding);
 
 /* Writes what `embedding` is compared by into `vector`, whose length becomes the embedding's cols:

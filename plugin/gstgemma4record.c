@@ -4,6 +4,7 @@
  * because a line may hold hundreds of thousands of them.
  */
 #include "gstgemma4record.h"
+#include "gstembeddingvector.h"
 
 #include <float.h>
 #include <jansson.h>
@@ -101,12 +102,12 @@ static void append_time(GString *line, const gchar *key, GstClockTime time)
 static void append_region(GString *line, const GstGemma4Embedding *embedding)
 {
     gdouble region[4];
-    gst_gemma4_embedding_get_region(embedding, &region[0], &region[1], &region[2], &region[3]);
 
-    if (region[0] == 0.0 && region[1] == 0.0 && region[2] == 1.0 && region[3] == 1.0) {
+    if (gst_embedding_vector_is_whole(embedding)) {
         g_string_append(line, "\"region\":null");
         return;
     }
+    gst_gemma4_embedding_get_region(embedding, &region[0], &region[1], &region[2], &region[3]);
     g_string_append(line, "\"region\":[");
     for (guint i = 0; i < 4; i++) {
         gchar digits[G_ASCII_DTOSTR_BUF_SIZE];
