@@ -3,7 +3,7 @@
  * gemma4-search serve: the index in a browser.
  *
  *   GET  /  /style.css  /search.js     the page
- *   GET  /api/index                    {"frames", "films", "text"}
+ *   GET  /api/index                    {"frames", "films", "text", "list"}
  *   GET  /api/search?q=TEXT            {"answers", "strips", ...}
  *   POST /api/similar                  the same; the body is a picture
  *   GET  /frame/FILM/NS                a frame as a PNG
@@ -31,6 +31,7 @@
 #define MOST_WAITING 64
 #define ANSWERS 48
 #define STRIPS 8
+#define LISTED 120 /* films on the page before a question */
 #define STRIP_POINTS 400
 #define FRAME_W 480
 #define FRAME_H 270
@@ -438,18 +439,34 @@ static void on_frame_request(Serve *serve, SoupServerMessage *message, gint64 id
     push_work(serve->frames, work);
 }
 
+/* A film with a time to show it by: near its middle. */
+static json_t *film_json(const StoreStream *stream)
+{
+    gint64 length = MAX(0, MAX(stream->duration, stream->last));
+    g_autofree char *ns = g_strdup_printf("%" G_GINT64_FORMAT, MAX(0, stream->last) / 2);
+
+    return json_pack("{s:I, s:o, s:f, s:s, s:I}", "film", (json_int_t)stream->id, "name",
+                     text_of(answer_short_name(stream)), "length", (double)length / 1e9, "ns", ns,
+                     "frames", (json_int_t)stream->n);
+}
+
 static void on_index_request(Serve *serve, SoupServerMessage *message)
 {
     g_autoptr(GPtrArray) streams = store_list_streams(serve->store, NULL);
     g_autoptr(StoreModel) model = store_get_model(serve->store, NULL);
+    json_t *list = json_array();
     guint64 n = 0;
 
-    for (guint i = 0; streams && i < streams->len; i++)
-        n += ((StoreStream *)streams->pdata[i])->n;
+    for (guint i = 0; streams && i < streams->len; i++) {
+        const StoreStream *stream = streams->pdata[i];
+        n += stream->n;
+        if (i < LISTED)
+            json_array_append_new(list, film_json(stream));
+    }
     g_autoptr(GBytes) body = json_bytes(
-        json_pack("{s:I, s:i, s:b}", "frames", (json_int_t)n, "films",
+        json_pack("{s:I, s:i, s:b, s:o}", "frames", (json_int_t)n, "films",
                   streams ? (int)streams->len : 0, "text",
-                  model && g_strcmp0(model->kind, "joint") == 0));
+                  model && g_strcmp0(model->kind, "joint") == 0, "list", list));
     respond(message, SOUP_STATUS_OK, "application/json", body);
 }
 

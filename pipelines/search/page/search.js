@@ -4,6 +4,8 @@
 const $ = id => document.getElementById(id);
 let asked = 0;
 let strips = [];
+let index = null;
+let playing = null;  // a film's number
 
 function code(seconds, decimals) {
   const value = Math.max(0, seconds);
@@ -30,6 +32,7 @@ function play(film, seconds, name) {
   const video = $('video');
   const source = `/film/${film}`;
   $('player').hidden = false;
+  playing = film;
   $('playing').textContent = `${name}, ${code(seconds)}`;
   const go = () => { video.currentTime = seconds; video.play().catch(() => {}); };
   if (video.getAttribute('src') === source && video.readyState > 0) {
@@ -42,24 +45,38 @@ function play(film, seconds, name) {
   $('player').scrollIntoView({behavior: 'smooth', block: 'nearest'});
 }
 
-function answerCard(answer, best) {
+function frameCard(film, ns, name, seconds) {
   const card = element('button', 'answer');
   const image = element('img');
   image.loading = 'lazy';
   image.alt = '';
-  image.src = `/frame/${answer.film}/${answer.best_ns}`;
+  image.src = `/frame/${film}/${ns}`;
   card.type = 'button';
   card.append(image);
+  card.addEventListener('click', () => play(film, seconds, name));
+  return card;
+}
+
+function filmCard(film) {
+  const card = frameCard(film.film, film.ns, film.name, 0);
+  const line = element('div', 'line');
+  line.append(element('b', '', code(film.length)),
+              element('span', '', `${film.frames.toLocaleString()} frames`));
+  card.append(line, element('div', 'film', film.name));
+  return card;
+}
+
+function answerCard(answer, best) {
+  const card = frameCard(answer.film, answer.best_ns, answer.name, answer.best);
   const bar = element('div', 'bar'), filled = element('i');
   filled.style.width = `${Math.max(0, Math.min(1, answer.score / best)) * 100}%`;
   bar.append(filled);
   const line = element('div', 'line');
   line.append(element('b', '', code(answer.best, true)),
-              element('span', '', answer.frames > 1
+              element('span', '', code(answer.start) !== code(answer.end)
                 ? `${code(answer.start)} – ${code(answer.end)}` : ''),
               element('em', '', answer.score.toFixed(3)));
   card.append(bar, line, element('div', 'film', answer.name));
-  card.addEventListener('click', () => play(answer.film, answer.best, answer.name));
   return card;
 }
 
@@ -89,15 +106,28 @@ function draw(strip) {
   context.lineTo(last, h);
   context.lineTo(first, h);
   context.fill();
+  // The moments found, and where the film is that plays.
+  context.fillStyle = '#ffe2b0';
+  for (const moment of strip.moments) {
+    const x = moment.start / strip.length * w;
+    context.fillRect(x, h - 3 * ratio, Math.max(2 * ratio, moment.end / strip.length * w - x),
+                     3 * ratio);
+  }
+  if (playing === strip.film) {
+    context.fillStyle = '#fff';
+    context.fillRect($('video').currentTime / strip.length * w - ratio, 0, 2 * ratio, h);
+  }
 }
 
-function stripRow(data, low, high) {
+function stripRow(data, low, high, answers) {
   const row = element('div', 'strip'), name = element('div', 'name');
   const canvas = element('canvas');
   name.append(element('b', '', data.name),
               element('span', '', `${data.best.toFixed(3)} at most, ${code(data.length)}`));
   row.append(name, canvas);
-  const strip = {canvas, points: data.points, low, high};
+  const strip = {canvas, points: data.points, low, high, film: data.film, length: data.length,
+                 moments: answers.filter(answer => answer.film === data.film &&
+                                             answer.score >= (low + high) / 2)};
   canvas.addEventListener('click', event => {
     const at = event.offsetX / canvas.clientWidth * data.length;
     play(data.film, at, data.name);
@@ -113,10 +143,22 @@ function show(result) {
   const best = result.answers.length ? Math.max(result.answers[0].score, 1e-9) : 1;
   strips = [];
   $('answers').replaceChildren(...result.answers.map(a => answerCard(a, best)));
-  $('strips').replaceChildren(...result.strips.map(s => stripRow(s, result.low, result.high)));
+  $('strips').replaceChildren(
+    ...result.strips.map(s => stripRow(s, result.low, result.high, result.answers)));
   strips.forEach(draw);
   say(`${result.answers.length} moments among ${result.frames.toLocaleString()} frames, ` +
       `${result.milliseconds.toFixed(0)} ms`);
+}
+
+// Before the first question: what there is.
+function showFilms() {
+  if (!index) return;
+  strips = [];
+  $('strips').replaceChildren();
+  $('answers').replaceChildren(...index.list.map(filmCard));
+  say(`${index.frames.toLocaleString()} frames of ${index.films} ` +
+      (index.films === 1 ? 'film' : 'films') +
+      (index.films > index.list.length ? `, the first ${index.list.length}:` : ''));
 }
 
 async function ask(url, options) {
@@ -146,10 +188,20 @@ $('form').addEventListener('submit', event => {
   ask('/api/search?q=' + encodeURIComponent(text));
 });
 $('file').addEventListener('change', event => askPicture(event.target.files[0]));
+$('query').addEventListener('input', event => {
+  if (event.target.value || !asked) return;
+  asked++;
+  history.replaceState(null, '', ' ');
+  showFilms();
+});
 $('close').addEventListener('click', () => {
   $('video').pause();
   $('player').hidden = true;
+  playing = null;
+  strips.forEach(draw);
 });
+for (const name of ['timeupdate', 'seeking'])
+  $('video').addEventListener(name, () => strips.forEach(draw));
 window.addEventListener('resize', () => strips.forEach(draw));
 window.addEventListener('dragover', event => { event.preventDefault(); $('drop').hidden = false; });
 window.addEventListener('dragleave', event => {
@@ -161,13 +213,13 @@ window.addEventListener('drop', event => {
   askPicture(event.dataTransfer.files[0]);
 });
 
-fetch('/api/index').then(response => response.json()).then(index => {
+fetch('/api/index').then(response => response.json()).then(answer => {
+  index = answer;
   if (!index.text) {
     $('query').placeholder = 'This index is searched by pictures: drop one';
     $('query').disabled = true;
   }
-  if (!asked)
-    say(`${index.frames.toLocaleString()} frames of ${index.films} films`);
+  if (!asked) showFilms();
 }).catch(() => {});
 if (location.hash.length > 1) {
   try {
