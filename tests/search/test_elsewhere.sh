@@ -106,8 +106,12 @@ if [ -n "$cluster" ]; then
         = '48|48'
     check 'pgvector finds the same ten frames' \
         same_top_of_vector "$G4_PIPELINES/pgvector.sh" query
-    PGOPTIONS='-c enable_seqscan=off' check 'by its index as well' \
-        same_top_of_vector "$G4_PIPELINES/pgvector.sh" query
+    export PGOPTIONS='-c enable_seqscan=off'
+    check 'by its index' sh -c 'psql -XAtc "EXPLAIN SELECT id FROM gemma4_embedding
+        ORDER BY embedding <=> '"'"'$(cat "$1")'"'"' LIMIT 10" | grep gemma4_embedding_cosine' \
+        sh "$tmp/vector.json"
+    check 'as well' same_top_of_vector "$G4_PIPELINES/pgvector.sh" query
+    unset PGOPTIONS
     printf '%s\n' "{\"stream\":\"x'); DROP TABLE gemma4_embedding; --\",\"shape\":[1,40],\"id\":\"\\\\\"," \
         >"$tmp/cut.jsonl"
     refuses 'a line that was cut is refused' 'json' "$G4_PIPELINES/pgvector.sh" load \
