@@ -45,6 +45,7 @@ typedef enum {
     G4_ERROR_UNSUPPORTED, /* well-formed, but another model or format than those implemented */
     G4_ERROR_SETTINGS,    /* an option that this checkpoint or processor cannot meet */
     G4_ERROR_FRAME,       /* a picture size that has no target size */
+    G4_ERROR_CANCELLED,   /* it was told to give up */
 } G4Error;
 
 typedef enum {
@@ -74,8 +75,8 @@ typedef struct G4ModelOptions {
  * vision tower's tensors alone, in bounded pieces, into memory of its own; no file stays open or
  * mapped. `options` may be NULL.
  *
- * Returns a new reference, or NULL and `error` (G4_ERROR, every code but FRAME), whose message
- * names the file, the tensor or key, what was found and what was expected.
+ * Returns a new reference, or NULL and `error` (G4_ERROR, every code but FRAME and CANCELLED); its
+ * message names the file, the tensor or key, what was found and what was expected.
  * Thread safe. */
 G4_API G4Model *g4_model_open(const char *path, const G4ModelOptions *options, GError **error);
 
@@ -208,8 +209,9 @@ G4_API const char *const *g4_text_model_get_prompt_names(const G4TextModel *mode
 typedef struct G4TextEncoder G4TextEncoder; /* mutable, one caller at a time, as G4Encoder */
 
 typedef struct G4TextEncoderOptions {
-    guint threads;    /* 0: g4_default_threads() */
-    guint dimensions; /* keep the first n components (Matryoshka); 0: all */
+    guint threads;       /* 0: g4_default_threads() */
+    guint dimensions;    /* keep the first n components (Matryoshka); 0: all */
+    gboolean background; /* as for G4Encoder */
 } G4TextEncoderOptions;
 
 /* Fails with G4_ERROR_SETTINGS on more dimensions or threads than there can be. `options` may be
@@ -245,10 +247,14 @@ typedef struct G4Part {
  * Allocates where an input is longer than those before. Fails with MALFORMED on text that is not
  * UTF-8, with SETTINGS on more than G4_TEXT_MAX_TOKENS tokens, on a part without rows, on a picture
  * that this tokenizer has no placeholder for, and on placeholders in the text of a kind that is
- * among the parts too; `out` is then unchanged. */
+ * among the parts too, with CANCELLED when it was cancelled; `out` is then unchanged. */
 G4_API gboolean g4_text_encoder_embed(G4TextEncoder *encoder, const char *prompt,
                                       const G4Part *parts, guint n_parts, gboolean normalize,
                                       float *out, GError **error);
+
+/* While TRUE, embed gives up: at once where it waits for its turn, within a layer where it has
+ * begun. Thread safe: while another thread is in embed. */
+G4_API void g4_text_encoder_set_cancelled(G4TextEncoder *encoder, gboolean cancelled);
 
 G4_API guint g4_text_encoder_get_cols(const G4TextEncoder *encoder); /* dimensions, or E */
 

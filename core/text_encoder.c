@@ -48,6 +48,7 @@ struct G4TextEncoder {
     GArray *ids;        /* of guint32 */
     const float **soft; /* [L]: the soft token that a position takes, or NULL */
     guint n;            /* L */
+    gboolean stop;      /* cancelled, as all workers saw it at the last layer */
 
     guint capacity;   /* tokens that memory was made for; 0: none */
     G4Scratch memory; /* holds all that follows */
@@ -433,13 +434,24 @@ static void norm_step(const Share *s, guint layer)
     final_norm(s);
 }
 
+/* FALSE when the input was cancelled: for all workers alike, by what worker 0 saw before the
+ * barrier. They meet again many times before that is written anew. */
+static gboolean wait_for_others(G4TextEncoder *e, guint worker)
+{
+    if (worker == 0)
+        e->stop = g4_crew_is_cancelled(e->crew);
+    g4_crew_barrier(e->crew);
+    return !e->stop;
+}
+
 static void encode_task(void *data, guint worker, guint n_workers)
 {
     G4TextEncoder *e = data;
 
     for (guint l = 0; l < e->model->config.layers; l++) {
         for_each_chunk(e, worker, n_workers, l == 0 ? first_step : keys_step, l);
-        g4_crew_barrier(e->crew);
+        if (!wait_for_others(e, worker))
+            return;
         for_each_chunk(e, worker, n_workers, blocks_step, l);
     }
     for_each_chunk(e, worker, n_workers, norm_step, 0);
@@ -704,11 +716,30 @@ static double work(const G4TextEncoder *e)
     return 2.0 * products * e->n;
 }
 
+/* Runs the network on the input, in the crew's turn. FALSE when it was cancelled. */
+static gboolean encode(G4TextEncoder *e, gboolean normalize, float *out)
+{
+    const G4Gemm *values = e->model->kernels.values;
+    const G4Turn turn = {.unit = 1, .work = work(e)};
+
+    if (g4_crew_acquire(e->crew, &turn) == 0)
+        return FALSE;
+    /* Wherever any product is the host's library's, those of attention are. */
+    if (values->enter)
+        values->enter();
+    g4_crew_run(e->crew, encode_task, e);
+    if (!e->stop)
+        pool(e, normalize, out);
+    if (values->leave)
+        values->leave();
+    g4_crew_release(e->crew);
+    return !e->stop;
+}
+
 gboolean g4_text_encoder_embed(G4TextEncoder *e, const char *prompt, const G4Part *parts,
                                guint n_parts, gboolean normalize, float *out, GError **error)
 {
     const G4TextConfig *c = &e->model->config;
-    const G4Gemm *values = e->model->kernels.values;
 
     if (!tokenize(e, prompt, parts, n_parts, error) || !make_room(e, error))
         return FALSE;
@@ -718,17 +749,16 @@ gboolean g4_text_encoder_embed(G4TextEncoder *e, const char *prompt, const G4Par
         !place(e, G4_PART_FRAME, c->video, G4_TOKEN_VIDEO, parts, n_parts, error))
         return FALSE;
     e->key_values[0].n = e->key_values[1].n = e->n;
-    const G4Turn turn = {.unit = 1, .work = work(e)};
-    g4_crew_acquire(e->crew, &turn);
-    /* Wherever any product is the host's library's, those of attention are. */
-    if (values->enter)
-        values->enter();
-    g4_crew_run(e->crew, encode_task, e);
-    pool(e, normalize, out);
-    if (values->leave)
-        values->leave();
-    g4_crew_release(e->crew);
+    if (!encode(e, normalize, out)) {
+        g_set_error_literal(error, G4_ERROR, G4_ERROR_CANCELLED, "cancelled");
+        return FALSE;
+    }
     return TRUE;
+}
+
+void g4_text_encoder_set_cancelled(G4TextEncoder *e, gboolean cancelled)
+{
+    g4_crew_cancel(e->crew, cancelled);
 }
 
 G4TextEncoder *g4_text_encoder_new(G4TextModel *model, const G4TextEncoderOptions *options,
@@ -742,7 +772,7 @@ G4TextEncoder *g4_text_encoder_new(G4TextModel *model, const G4TextEncoderOption
                     "dimensions %u: the model's vectors have %u", o.dimensions, model->config.out);
         return NULL;
     }
-    G4Crew *crew = g4_crew_new(threads, FALSE, error);
+    G4Crew *crew = g4_crew_new(threads, o.background, error);
     if (!crew)
         return NULL;
     G4TextEncoder *e = g_new0(G4TextEncoder, 1);

@@ -194,6 +194,15 @@ static GstBuffer *find(GstGemma4Embedder *e, const GstGemma4Reuse *reuse, gboole
                                  normalized, threshold);
 }
 
+/* A vector that was given up on the way is no error. */
+static gboolean is_cancelled(GstGemma4Vectors *vectors, GError **error)
+{
+    vectors->cancelled = g_error_matches(*error, G4_ERROR, G4_ERROR_CANCELLED);
+    if (vectors->cancelled)
+        g_clear_error(error);
+    return vectors->cancelled;
+}
+
 /* A window of several frames: what is reused of a frame is its soft tokens, and what is kept beside
  * its pixels stands for them. */
 static gboolean compute_window(GstGemma4Embedder *e, gboolean normalize, gdouble threshold,
@@ -210,7 +219,12 @@ static gboolean compute_window(GstGemma4Embedder *e, gboolean normalize, gdouble
         if (threshold >= 0)
             keep(e, &e->reuse, FALSE, same);
     }
-    return gst_gemma4_joint_add(e->joint, tokens, e->rows, normalize, &vectors->values, error);
+    GError *why = NULL;
+    if (gst_gemma4_joint_add(e->joint, tokens, e->rows, normalize, &vectors->values, &why) ||
+        is_cancelled(vectors, &why))
+        return TRUE;
+    g_propagate_error(error, why);
+    return FALSE;
 }
 
 /* One picture, a frame or a region. */
@@ -230,9 +244,14 @@ static gboolean compute_picture(GstGemma4Embedder *e, gboolean is_region, GstGem
     if (!encode(e, tokens, vectors))
         return TRUE;
     GstClockTime begin = gst_util_get_timestamp();
+    GError *why = NULL;
     if (!(is_region ? gst_gemma4_joint_embed : gst_gemma4_joint_add)(
-            e->joint, tokens, e->rows, normalize, &vectors->values, error))
+            e->joint, tokens, e->rows, normalize, &vectors->values, &why)) {
+        if (is_cancelled(vectors, &why))
+            return TRUE;
+        g_propagate_error(error, why);
         return FALSE;
+    }
     vectors->encoded += gst_util_get_timestamp() - begin;
     if (threshold >= 0)
         keep(e, reuse, normalize, vectors->values);
@@ -291,6 +310,8 @@ void gst_gemma4_embedder_restart(GstGemma4Embedder *e)
 void gst_gemma4_embedder_set_cancelled(GstGemma4Embedder *e, gboolean cancelled)
 {
     g4_encoder_set_cancelled(e->encoder, cancelled);
+    if (e->joint)
+        gst_gemma4_joint_set_cancelled(e->joint, cancelled);
 }
 
 GstClockTime gst_gemma4_embedder_warm_up(GstGemma4Embedder *e, guint width, guint height)

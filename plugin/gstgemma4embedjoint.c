@@ -58,6 +58,7 @@ static gboolean open_encoder(GstGemma4Joint *j, const GstGemma4Settings *setting
                                      &(G4TextEncoderOptions){
                                          .threads = settings->threads,
                                          .dimensions = settings->dimensions,
+                                         .background = settings->async,
                                      },
                                      error);
     return j->encoder && find_prompt(j, settings->prompt, error);
@@ -190,6 +191,11 @@ void gst_gemma4_joint_pass(GstGemma4Joint *j)
 void gst_gemma4_joint_restart(GstGemma4Joint *j)
 {
     j->next = 0;
+}
+
+void gst_gemma4_joint_set_cancelled(GstGemma4Joint *j, gboolean cancelled)
+{
+    g4_text_encoder_set_cancelled(j->encoder, cancelled);
 }
 
 void gst_gemma4_joint_warm_up(GstGemma4Joint *j, const float *tokens, guint rows)

@@ -48,6 +48,10 @@ void gst_gemma4_joint_pass(GstGemma4Joint *joint);
 /* The next frame is the first of a window. */
 void gst_gemma4_joint_restart(GstGemma4Joint *joint);
 
+/* While TRUE, a vector that is being computed is given up: FALSE with CANCELLED, and the frame has
+ * been counted. Thread safe. */
+void gst_gemma4_joint_set_cancelled(GstGemma4Joint *joint, gboolean cancelled);
+
 /* Computes a vector of a whole window of the same soft tokens and throws it away. */
 void gst_gemma4_joint_warm_up(GstGemma4Joint *joint, const float *tokens, guint rows);
 

@@ -456,6 +456,71 @@ static void lengths_are_kept_where_asked(void)
         g_assert_cmpfloat_with_epsilon(cut_unit[i], raw[i] / sqrt(cut_length), 1e-6);
 }
 
+/* ------------------------------------------------------------------------------------------
+ * Giving up
+ */
+
+/* A background encoder computes what another does. */
+static void a_background_encoder_is_as_another(void)
+{
+    g_autoptr(G4TextModel) model = open_case();
+    g_autoptr(G4TextEncoder) one = g4_text_encoder_new(model, NULL, NULL);
+    g_autoptr(G4TextEncoder) other = g4_text_encoder_new(
+        model, &(G4TextEncoderOptions){.threads = 3, .background = TRUE}, NULL);
+    const G4Part part = {.kind = G4_PART_TEXT, .text = "a red car", .length = -1};
+    float expected[40], found[40];
+
+    assert_embedded(one, &part, 1, expected);
+    assert_embedded(other, &part, 1, found);
+    for (guint i = 0; i < 40; i++)
+        g_assert_cmpfloat_with_epsilon(found[i], expected[i], 1e-6);
+}
+
+static void assert_gives_up(G4TextEncoder *encoder, const G4Part *part)
+{
+    g_autoptr(GError) error = NULL;
+    float out[40];
+
+    memset(out, 0x5a, sizeof out);
+    g_assert_false(g4_text_encoder_embed(encoder, NULL, part, 1, TRUE, out, &error));
+    g_assert_error(error, G4_ERROR, G4_ERROR_CANCELLED);
+    for (guint i = 0; i < sizeof out; i++)
+        g_assert_cmpuint(((guint8 *)out)[i], ==, 0x5a);
+}
+
+/* The first stage of a layer, on whichever worker. */
+static void cancel_in_a_layer(void *user, const char *stage, guint first_row, guint n_rows,
+                              guint width, const float *rows, gsize row_stride)
+{
+    if (g_str_equal(stage, "layer0"))
+        g4_text_encoder_set_cancelled(user, TRUE);
+    g_assert_cmpstr(stage, !=, "layer2");
+}
+
+static void who_is_cancelled_gives_up(void)
+{
+    g_autoptr(G4TextModel) model = open_case();
+    const G4Part part = {.kind = G4_PART_TEXT, .text = "a red car", .length = -1};
+    float before[40], after[40];
+
+    for (guint threads = 1; threads <= 3; threads++) {
+        g_autoptr(G4TextEncoder) encoder =
+            g4_text_encoder_new(model, &(G4TextEncoderOptions){.threads = threads}, NULL);
+
+        assert_embedded(encoder, &part, 1, before);
+        g4_text_encoder_set_cancelled(encoder, TRUE);
+        assert_gives_up(encoder, &part); /* before it has begun */
+        g4_text_encoder_set_cancelled(encoder, FALSE);
+        g4_text_encoder_set_probe(encoder, cancel_in_a_layer, encoder);
+        assert_gives_up(encoder, &part); /* on the way */
+        g4_text_encoder_set_probe(encoder, NULL, NULL);
+        assert_gives_up(encoder, &part); /* for as long as it is */
+        g4_text_encoder_set_cancelled(encoder, FALSE);
+        assert_embedded(encoder, &part, 1, after);
+        g_assert_cmpmem(before, sizeof before, after, sizeof after);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -476,5 +541,7 @@ int main(int argc, char **argv)
     g_test_add_func("/text/encoder/padding", placeholders_of_the_other_kind_are_padding);
     g_test_add_func("/text/encoder/options", options_that_cannot_be_met_are_refused);
     g_test_add_func("/text/encoder/normalize", lengths_are_kept_where_asked);
+    g_test_add_func("/text/encoder/background", a_background_encoder_is_as_another);
+    g_test_add_func("/text/encoder/cancelled", who_is_cancelled_gives_up);
     return g_test_run();
 }
