@@ -6,6 +6,7 @@
 #include "simd_avx512.h"
 
 #include "int8_pack.h"
+#include "vnni.h"
 
 #define NR 32
 #define KR 4
@@ -96,8 +97,8 @@ static inline __attribute__((always_inline)) void tile(const int rows, const gui
             int word;
             memcpy(&word, p + (i % 3) * a_stride, sizeof word);
             const __m512i x = _mm512_set1_epi32(word);
-            sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], x, b0);
-            sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], x, b1);
+            sum[i][0] = vnni_add_fours(sum[i][0], x, b0);
+            sum[i][1] = vnni_add_fours(sum[i][1], x, b1);
         }
         p0 += 4;
         p1 += 4;
