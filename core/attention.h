@@ -33,7 +33,8 @@ void g4_key_values_carve(G4KeyValues *kv, G4Scratch *scratch);
 void g4_key_values_pack(G4KeyValues *kv, guint first, guint count, const float *k, const float *v,
                         gsize stride);
 
-/* Bytes from one row of queries, [heads, d], to the next as `scores` reads them, each head apart. */
+/* Bytes from one row of queries, [heads, d], to the next as `scores` reads them, each head apart.
+ */
 gsize g4_queries_stride(const G4Gemm *scores, guint heads, guint d);
 
 /* Brings rows of q, [rows, heads * d], into that form; not for a product that reads floats. */
