@@ -60,6 +60,20 @@ for command in index query similar timeline remove embed info; do
     check "the manual page has the options of $command" told $command
 done
 
+# completes WORD... EXPECTED: what bash offers for the last of the words begun so far.
+completes()
+{
+    bash -c '. "$1/pipelines/search/gemma4-search.bash"
+        expected=${*: -1} COMP_WORDS=("${@:2:$# - 2}") COMP_CWORD=$(($# - 3))
+        _gemma4_search
+        echo "${COMPREPLY[*]}"
+        [ "${COMPREPLY[*]}" = "$expected" ]' bash "$G4_SOURCE" "$search" "$@"
+}
+check 'bash completes commands' completes i 'index info'
+check 'and their options' completes query --s '--sheet'
+check 'and a precision' completes query --precision b bf16
+check 'and files' completes index "$here/test_pro" "$here/test_program.sh"
+
 "$python" "$here/films.py" "$tmp"
 for film in sea:96:64 street:96:64 tower:64:96; do
     IFS=: read -r name width height <<EOF
