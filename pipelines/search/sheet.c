@@ -76,7 +76,7 @@ static void draw_caption(cairo_t *cr, const Answer *answer, guint place, double 
 
     paint_set(cr, &paint_ink);
     double w = paint_text(cr, code, 17, TRUE, x, y + CELL_H + 32, 140, PAINT_LEFT);
-    if (answer->moment.frames > 1) {
+    if (strcmp(start, end) != 0) {
         paint_set(cr, &paint_dim);
         paint_text(cr, span, 12, FALSE, x + w + 10, y + CELL_H + 32, CELL_W - w - 80, PAINT_LEFT);
     }
@@ -125,10 +125,25 @@ static guint count_films(const GArray *answers, guint n)
     return films;
 }
 
+/* Of four to six columns those that leave the fewest places of the last row empty. */
+static guint choose_columns(guint n)
+{
+    guint best = n <= 25 ? 5 : 6;
+
+    if (n <= 3)
+        return MAX(n, 2);
+    if (n <= 8)
+        return (n + 1) / 2;
+    for (guint columns = best - 1; columns >= 4; columns--)
+        if ((columns - n % columns) % columns < (best - n % best) % best)
+            best = columns;
+    return best;
+}
+
 gboolean sheet_draw(const GArray *answers, const char *title, const char *path, GError **error)
 {
     guint n = MIN(answers->len, MOST_CELLS);
-    guint columns = n <= 3 ? MAX(n, 2) : n <= 8 ? (n + 1) / 2 : n <= 25 ? 5 : 6;
+    guint columns = choose_columns(n);
     guint rows = MAX(1, (n + columns - 1) / columns);
     int width = 2 * MARGIN + (int)columns * CELL_W + (int)(columns - 1) * GUTTER;
     int height = HEAD + (int)rows * (CELL_H + CAPTION) + (int)(rows - 1) * GUTTER + MARGIN;

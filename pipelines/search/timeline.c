@@ -81,6 +81,9 @@ static GPtrArray *make_lanes(Searcher *searcher, const Score *scores, double mea
         qsort(lane->scores->data, lane->scores->len, sizeof(Score), compare_pts);
         lane->moments = moments_find((const Score *)(gpointer)lane->scores->data,
                                      lane->scores->len, mean, MOST_THUMBS);
+        while (lane->moments->len > 1 && /* no picture of what is less like it than most */
+               g_array_index(lane->moments, Moment, lane->moments->len - 1).score < mean)
+            g_array_set_size(lane->moments, lane->moments->len - 1);
         lane->stream = store_get_stream(
             searcher->store, g_array_index(lane->scores, Score, 0).stream, &problem);
         if (problem) {
