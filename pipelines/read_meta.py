@@ -10,7 +10,10 @@ import sys
 import gi
 
 gi.require_version("Gst", "1.0")
-gi.require_version("GstGemma4", "1.0")
+try:
+    gi.require_version("GstGemma4", "1.0")
+except ValueError as error:
+    sys.exit(f"read_meta.py: {error}; in a source tree: meson devenv -C build -w .")
 from gi.repository import Gst, GstGemma4
 
 

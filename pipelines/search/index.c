@@ -369,6 +369,11 @@ static void start_job(Job *job)
         "! gemma4embed name=embed ! embeddingsink name=sink format=sqlite",
         NULL, GST_PARSE_FLAG_FATAL_ERRORS, &error);
     if (!job->pipeline) {
+        if (g_error_matches(error, GST_PARSE_ERROR, GST_PARSE_ERROR_NO_SUCH_ELEMENT)) {
+            g_autofree char *text = g_steal_pointer(&error->message);
+            error->message = g_strconcat(text, "; is it installed? In a source tree run this in "
+                                               "meson devenv -C build -w .", NULL);
+        }
         give_up(index, error);
         return;
     }
