@@ -16,9 +16,15 @@
 /* Whole pixels of an object became the region, which is 0..1 of the cropped picture. */
 #define TOLERANCE 1.5
 
-static gboolean is_near(gdouble region, gdouble side, gdouble origin, gint pixels)
+/* Whether the region from `at` on, `size` wide, is what an object of whole pixels shows of itself
+ * in a picture that has `side` of them from `origin` on. */
+static gboolean is_near(gdouble at, gdouble size, gdouble origin, gdouble side, gint first,
+                        gint pixels)
 {
-    return fabs(origin + region * side - pixels) <= TOLERANCE;
+    gdouble begin = MAX(first, origin), end = MIN((gdouble)first + pixels, origin + side);
+
+    return fabs(origin + at * side - begin) <= TOLERANCE &&
+           fabs(size * side - (end - begin)) <= TOLERANCE;
 }
 
 /* The detected object with that rectangle; FALSE without one. */
@@ -33,7 +39,7 @@ static gboolean find_object(GstBuffer *buffer, GstAnalyticsRelationMeta *meta,
     gpointer state = NULL;
 
     gst_gemma4_score_get_region(score, &x, &y, &w, &h);
-    if (x == 0 && y == 0 && w == 1 && h == 1)
+    if ((x == 0 && y == 0 && w == 1 && h == 1) || wide <= 0 || high <= 0)
         return FALSE;
     while (gst_analytics_relation_meta_iterate(meta, &state, gst_analytics_od_mtd_get_mtd_type(),
                                                object)) {
@@ -41,8 +47,7 @@ static gboolean find_object(GstBuffer *buffer, GstAnalyticsRelationMeta *meta,
         gfloat confidence;
         if (gst_analytics_od_mtd_get_location((GstAnalyticsODMtd *)object, &ox, &oy, &ow, &oh,
                                               &confidence) &&
-            is_near(x, wide, left, ox) && is_near(y, high, top, oy) && is_near(w, wide, 0, ow) &&
-            is_near(h, high, 0, oh))
+            is_near(x, w, left, wide, ox, ow) && is_near(y, h, top, high, oy, oh))
             return TRUE;
     }
     return FALSE;

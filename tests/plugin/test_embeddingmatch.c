@@ -390,8 +390,9 @@ static void regions_have_states_of_their_own(void)
 }
 
 #ifdef HAVE_GST_ANALYTICS
-/* The classification of a region belongs to the object that was detected there. */
-static void objects_contain_their_classification(void)
+/* The classification of a region, the upper left quarter, belongs to the object that was detected
+ * there. */
+static void check_object(gint x, gint y, gint width, gint height)
 {
     gchar *folder;
     GstHarness *h = start_axes(&folder, "x;y;z", NULL);
@@ -404,8 +405,8 @@ static void objects_contain_their_classification(void)
     gst_harness_set_src_caps_str(h, "video/x-raw,format=RGB,width=64,height=48,framerate=25/1");
     g_assert_true(gst_analytics_relation_meta_add_od_mtd(meta, g_quark_from_string("car"), 10, 20,
                                                          32, 24, 0.5f, &wrong));
-    g_assert_true(gst_analytics_relation_meta_add_od_mtd(meta, g_quark_from_string("car"), 0, 0, 32,
-                                                         24, 0.5f, &right));
+    g_assert_true(gst_analytics_relation_meta_add_od_mtd(meta, g_quark_from_string("car"), x, y,
+                                                         width, height, 0.5f, &right));
     guint right_id = right.id, wrong_id = wrong.id;
     g_autoptr(GstBuffer) out = pass(h, buffer);
     meta = gst_buffer_get_analytics_relation_meta(out);
@@ -423,6 +424,12 @@ static void objects_contain_their_classification(void)
         &state, &cls));
     end(h);
     remove_folder(folder);
+}
+
+static void objects_contain_their_classification(void)
+{
+    check_object(0, 0, 32, 24);
+    check_object(-7, -100, 39, 124); /* a part of it is outside of the picture */
 }
 #endif
 
