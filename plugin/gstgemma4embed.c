@@ -19,6 +19,19 @@
  * result rides on the next buffer out, with the number and time of the frame that it belongs to;
  * at the end of the stream it goes out alone in a `gemma4-embedding` event.
  *
+ * With `region=roi` each region of interest that an upstream element told
+ * (#GstVideoRegionOfInterestMeta; from GStreamer 1.24 also each object detection in the
+ * #GstAnalyticsRelationMeta) gets an embedding of its own, with `region=both` beside the whole
+ * frame's, which comes first. Rectangles are in pixels of the frame and are clipped to it, those of
+ * entries are fractions of the (cropped) picture. A region has the pixels that the whole frame,
+ * converted to RGB, has there; in a format with subsampled chroma they differ a little from those
+ * of a frame cropped before its conversion. `label` of an entry is the region's type or the
+ * object's class; `region-id` the region's id, where it is not 0; `track` the `id` of its parameter
+ * `object_id`, or of the tracking that is related to the object. An object that is there in both
+ * forms is embedded once. #GstGemma4Embed:inference-interval, max-rate, late-policy and async
+ * decide about a frame with all its regions; `embedded` and `reused` in the statistics count
+ * vectors, the other counts frames; a window has whole frames alone.
+ *
  * ## Example launch line
  * |[
  * gst-launch-1.0 uridecodebin uri=file:///film.mp4 ! gemma4embed model=gemma-4-E2B-it !
