@@ -20,9 +20,15 @@ typedef struct {
     gint64 longest; /* gap between neighbours */
 } Track;
 
+/* Scores of one stream that stand behind each other: mostly a whole film. */
+typedef struct {
+    gint64 stream;
+    guint64 first, end; /* indices into scores */
+} Run;
+
 typedef struct {
     const Score *scores;
-    guint64 n;
+    GArray *runs; /* of Run: all scores, so that nobody looks through all of them for a stream */
     double mean;
     guint8 *taken;     /* [n] */
     GHashTable *tracks; /* gint64 -> Track */
@@ -70,6 +76,31 @@ static gint64 usual_step(const Score *scores, const guint64 *order, guint64 n)
     return g_array_index(steps, gint64, steps->len / 2);
 }
 
+static GArray *find_runs(const Score *scores, guint64 n)
+{
+    GArray *runs = g_array_new(FALSE, FALSE, sizeof(Run));
+
+    for (guint64 i = 0, first = 0; i < n; i++) {
+        if (i + 1 < n && scores[i + 1].stream == scores[i].stream)
+            continue;
+        const Run run = {scores[i].stream, first, i + 1};
+        g_array_append_val(runs, run);
+        first = i + 1;
+    }
+    return runs;
+}
+
+static guint64 count_frames(const Finder *finder, gint64 stream)
+{
+    guint64 n = 0;
+
+    for (guint r = 0; r < finder->runs->len; r++) {
+        const Run *run = &g_array_index(finder->runs, Run, r);
+        n += run->stream == stream ? run->end - run->first : 0;
+    }
+    return n;
+}
+
 static Track *get_track(Finder *finder, gint64 stream)
 {
     Track *track = g_hash_table_lookup(finder->tracks, &stream);
@@ -79,16 +110,14 @@ static Track *get_track(Finder *finder, gint64 stream)
         return track;
     track = g_new0(Track, 1);
     track->stream = stream;
-    for (guint64 i = 0; i < finder->n; i++)
-        track->n += finder->scores[i].stream == stream;
-    track->order = g_new(guint64, MAX(1, track->n));
-    track->n = 0;
-    for (guint64 i = 0; i < finder->n; i++) {
-        if (finder->scores[i].stream != stream)
-            continue;
-        sorted = sorted && (track->n == 0 || finder->scores[track->order[track->n - 1]].pts <=
-                                                 finder->scores[i].pts);
-        track->order[track->n++] = i;
+    track->order = g_new(guint64, MAX(1, count_frames(finder, stream)));
+    for (guint r = 0; r < finder->runs->len; r++) {
+        const Run *run = &g_array_index(finder->runs, Run, r);
+        for (guint64 i = run->first; run->stream == stream && i < run->end; i++) {
+            sorted = sorted && (track->n == 0 || finder->scores[track->order[track->n - 1]].pts <=
+                                                     finder->scores[i].pts);
+            track->order[track->n++] = i;
+        }
     }
     if (!sorted)
         qsort_r(track->order, track->n, sizeof(guint64), compare_pts, (void *)finder->scores);
@@ -156,7 +185,7 @@ static int compare_floats_down(const void *a, const void *b)
 /* A score that about `wanted` of all reach: from a sample where there are many. */
 static float floor_of(const Score *scores, guint64 n, guint64 wanted)
 {
-    guint64 stride = MAX(1, n / 65536);
+    guint64 stride = MAX(1, n / 16384);
     guint64 m = (n + stride - 1) / stride;
     g_autofree float *sample = g_new(float, m);
 
@@ -202,11 +231,12 @@ double moments_mean(const Score *scores, guint64 n)
 GArray *moments_find(const Score *scores, guint64 n, double mean, guint top)
 {
     GArray *moments = g_array_new(FALSE, FALSE, sizeof(Moment));
-    Finder finder = {.scores = scores, .n = n, .mean = mean};
+    Finder finder = {.scores = scores, .mean = mean};
     guint64 wanted = MAX(SELECTION, (guint64)top * 16);
 
     if (n == 0 || top == 0)
         return moments;
+    finder.runs = find_runs(scores, n);
     finder.taken = g_malloc0(n);
     finder.tracks = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, track_free);
 
@@ -224,6 +254,7 @@ GArray *moments_find(const Score *scores, guint64 n, double mean, guint top)
         }
     }
     g_hash_table_unref(finder.tracks);
+    g_array_unref(finder.runs);
     g_free(finder.taken);
     return moments;
 }

@@ -4,14 +4,17 @@
  *
  *   vectors-time INDEX.db [THREADS]
  *
- * Prints one JSON line: opening (first and again), scores of all vectors, merging them into ten
- * moments; milliseconds, each the median of 9 but for the first opening.
+ * Prints one JSON line: opening, scores of all vectors, merging them into ten moments, in
+ * milliseconds: the first time (which makes the vector file where there is none, and reads what is
+ * in no cache) and the median of the next 9. Then the memory at its highest: the process's own, and
+ * that of the mapped file.
  */
 #include "moments.h"
 
 #include <gemma4.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ROUNDS 9
 
@@ -28,6 +31,17 @@ static double median(double *values)
     return values[ROUNDS / 2];
 }
 
+/* MiB that a line of this process's status says. */
+static double status_mb(const char *key)
+{
+    g_autofree char *status = NULL;
+
+    if (!g_file_get_contents("/proc/self/status", &status, NULL, NULL))
+        return 0;
+    const char *line = strstr(status, key);
+    return line ? (double)g_ascii_strtoull(line + strlen(key), NULL, 10) / 1024 : 0;
+}
+
 static double ms_since(gint64 start)
 {
     return (double)(g_get_monotonic_time() - start) / 1e3;
@@ -36,7 +50,8 @@ static double ms_since(gint64 start)
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
-    double opening[ROUNDS], scoring[ROUNDS], merging[ROUNDS], first = 0;
+    double opening[ROUNDS], scoring[ROUNDS], merging[ROUNDS], first = 0, first_score = 0;
+    double own = 0, mapped = 0;
     guint threads = argc > 2 ? (guint)atoi(argv[2]) : g4_default_threads();
     guint64 n = 0, found = 0;
     guint cols = 0;
@@ -68,8 +83,11 @@ int main(int argc, char **argv)
         g_autoptr(GArray) moments = moments_find(scores, n, moments_mean(scores, n), 10);
         double merged = ms_since(start);
         found = moments->len;
+        own = MAX(own, status_mb("\nRssAnon:"));
+        mapped = MAX(mapped, status_mb("\nRssFile:"));
         if (round < 0) {
             first = opened;
+            first_score = scored;
             continue;
         }
         opening[round] = opened;
@@ -77,8 +95,9 @@ int main(int argc, char **argv)
         merging[round] = merged;
     }
     printf("{\"vectors\":%" G_GUINT64_FORMAT ",\"cols\":%u,\"threads\":%u,\"open_first_ms\":%.1f,"
-           "\"open_ms\":%.1f,\"score_ms\":%.1f,\"merge_ms\":%.1f,\"moments\":%" G_GUINT64_FORMAT
-           "}\n",
-           n, cols, threads, first, median(opening), median(scoring), median(merging), found);
+           "\"score_first_ms\":%.1f,\"open_ms\":%.1f,\"score_ms\":%.1f,\"merge_ms\":%.1f,"
+           "\"moments\":%" G_GUINT64_FORMAT ",\"own_mb\":%.1f,\"mapped_mb\":%.1f}\n",
+           n, cols, threads, first, first_score, median(opening), median(scoring), median(merging),
+           found, own, mapped);
     return 0;
 }
