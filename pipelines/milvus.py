@@ -5,8 +5,8 @@ gemma4-search embed TEXT --model DIR | milvus.py query STORE [N]
 
 Embeddings in Milvus (pip install pymilvus milvus-lite): JSON Lines into the collection
 gemma4_embedding, and the N (10) frames nearest to a vector out of it, as lines of seconds, cosine
-and stream. A stream that is loaded again is replaced. STORE is a file that Milvus Lite keeps, or the
-address of a server (http://host:19530).
+and stream. A stream that is loaded again is replaced. STORE is a file of its own that Milvus Lite
+keeps (NAME.db), or the address of a server (http://host:19530).
 """
 import json
 import sys

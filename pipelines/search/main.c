@@ -12,25 +12,26 @@
 static const struct {
     const char *name;
     Command run;
-    const char *does;
+    const char *takes, *does;
 } commands[] = {
-    {"index", index_command, "VIDEO|URI... --db FILE    embed films into an index"},
-    {"query", query_command, "TEXT --db FILE            find moments by a sentence"},
-    {"similar", similar_command, "IMAGE|VIDEO@mm:ss --db FILE   find moments by a picture"},
-    {"timeline", timeline_command, "TEXT --db FILE --out PNG   draw the score against time"},
+    {"index", index_command, "VIDEO|URI... --db FILE", "embed films into an index"},
+    {"query", query_command, "TEXT --db FILE", "find moments by a sentence"},
+    {"similar", similar_command, "IMAGE|VIDEO@mm:ss --db FILE", "find moments by a picture"},
+    {"timeline", timeline_command, "TEXT --db FILE --out PNG", "draw the score against time"},
 #ifdef HAVE_SOUP
-    {"serve", serve_command, "--db FILE [--port N]      the same in a browser"},
+    {"serve", serve_command, "--db FILE [--port N]", "the same in a browser"},
 #endif
-    {"remove", remove_command, "VIDEO|URI... --db FILE    take films out of an index"},
-    {"embed", embed_command, "TEXT|IMAGE --model DIR    print one vector"},
-    {"info", info_command, "[--db FILE] [--model DIR] what is in an index or a checkpoint"},
+    {"remove", remove_command, "VIDEO|URI... --db FILE", "take films out of an index"},
+    {"embed", embed_command, "TEXT|IMAGE --model DIR", "print one vector"},
+    {"info", info_command, "[--db FILE] [--model DIR]", "what is in an index or a checkpoint"},
 };
 
 static void print_help(FILE *out)
 {
     fputs("gemma4-search finds moments in films by a sentence or a picture.\n\n", out);
     for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
-        fprintf(out, "  gemma4-search %-8s %s\n", commands[i].name, commands[i].does);
+        fprintf(out, "  gemma4-search %-8s %-28s %s\n", commands[i].name, commands[i].takes,
+                commands[i].does);
     fputs("\nEach command has --help, and all of them a manual page: man gemma4-search.\n", out);
 }
 

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* {"stream","uri","start","end","best","score","frames"}: times in ns. */
 static void print_json(const GArray *answers)
@@ -43,7 +44,9 @@ static void print_lines(const GArray *answers)
         g_autofree char *best = timecode_format(answer->moment.best, 1);
         g_autofree char *start = timecode_format(answer->moment.start, 0);
         g_autofree char *end = timecode_format(answer->moment.end, 0);
-        g_autofree char *span = g_strdup_printf("(%s to %s)", start, end);
+        g_autofree char *span = strcmp(start, end) == 0
+                                    ? g_strdup("")
+                                    : g_strdup_printf("(%s to %s)", start, end);
         printf("%9s  %-18s  %7.4f  %s\n", best, span, (double)answer->moment.score,
                answer->stream->name);
     }
