@@ -135,6 +135,13 @@ static gboolean on_source_message(GstBus *bus, GstMessage *message, gpointer dat
     return G_SOURCE_CONTINUE;
 }
 
+/* A camera that tells the time (RTSP with RTCP reports): it goes into every record as `utc`. */
+static void on_source_setup(GstElement *decoder, GstElement *source, gpointer data)
+{
+    if (g_object_class_find_property(G_OBJECT_GET_CLASS(source), "add-reference-timestamp-meta"))
+        g_object_set(source, "add-reference-timestamp-meta", TRUE, NULL);
+}
+
 /* A URI, a camera's device file, or a launch line that ends in raw video. */
 static GstElement *make_source(const char *from, GError **error)
 {
@@ -146,8 +153,10 @@ static GstElement *make_source(const char *from, GError **error)
             g_object_set(source, "device", from, NULL);
     } else if (gst_uri_is_valid(from)) {
         source = gst_element_factory_make("uridecodebin", NULL);
-        if (source)
+        if (source) {
             g_object_set(source, "uri", from, NULL);
+            g_signal_connect(source, "source-setup", G_CALLBACK(on_source_setup), NULL);
+        }
     } else {
         /* The identity lets the line end in caps. */
         g_autofree char *line = g_strconcat(from, " ! identity silent=true", NULL);

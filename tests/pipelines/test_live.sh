@@ -27,6 +27,14 @@ ends_well()
     kill -INT "$1" && wait "$1"
 }
 
+# Time of day of the newest record, in seconds since 1970: within a minute of ours.
+tells_the_time()
+{
+    "$python" -c 'import json, sys, time
+utc = [json.loads(line)["utc"] for line in open(sys.argv[1]) if line.endswith("\n")][-1]
+sys.exit(utc is None or abs(utc / 1e9 - time.time()) > 60)' "$1"
+}
+
 times_rise()
 {
     sed 's/.*"running_time":\([0-9]*\),.*/\1/' "$1" >"$tmp/times"
@@ -59,6 +67,7 @@ if [ -x "$server" ]; then
         "rtspt://127.0.0.1:$port/test" >/dev/null 2>"$tmp/rtsp.log" &
     pid=$!
     check 'embeddings come from the server' eventually at_least_lines "$tmp/rtsp.jsonl" 3
+    check 'and say when, once the server has told the time' eventually tells_the_time "$tmp/rtsp.jsonl"
     kill -KILL $first
     wait $first 2>/dev/null
     check 'its death is noticed' eventually grep -q 'source lost' "$tmp/rtsp.log"
