@@ -4,6 +4,8 @@
  *
  * The text is made to have --tokens tokens: words of random letters are appended, then cut, until
  * the tokenizer says so. Each timed call has another text of that length. Times are wall clock.
+ * With --texts each line of a file is a text instead, in each --rounds once more, and --save keeps
+ * their vectors.
  */
 #include "text_encoder.h"
 #include "text_model.h"
@@ -16,7 +18,8 @@
 #include <time.h>
 
 typedef struct Options {
-    char *model, *precision;
+    char *model, *precision, *texts, *save;
+    char **lines; /* of `texts`, or NULL */
     int tokens, threads, rounds, warmup;
 } Options;
 
@@ -87,11 +90,18 @@ static GString *make_text(const G4TextModel *model, guint tokens, guint seed, GE
  * Timing
  */
 
+static GString *choose_text(const G4TextModel *model, const Options *o, guint round, GError **error)
+{
+    if (!o->lines)
+        return make_text(model, (guint)o->tokens, round, error);
+    return g_string_new(o->lines[round % g_strv_length(o->lines)]);
+}
+
 /* Seconds of one text; negative after an error. */
 static double embed(G4TextEncoder *encoder, const G4TextModel *model, const Options *o, guint round,
                     float *vector, GError **error)
 {
-    g_autoptr(GString) text = make_text(model, (guint)o->tokens, round, error);
+    g_autoptr(GString) text = choose_text(model, o, round, error);
 
     if (!text)
         return -1.0;
@@ -138,6 +148,22 @@ static void print_report(G4TextEncoder *encoder, const G4TextModel *model, const
     json_decref(line);
 }
 
+/* float32 [rows, cols] as NumPy reads it. */
+static gboolean save_vectors(const char *path, const float *vectors, guint rows, guint cols,
+                             GError **error)
+{
+    g_autoptr(GString) file = g_string_new("\x93NUMPY\x01");
+
+    g_string_append_len(file, "\0\x76\0", 3); /* version 1.0, and 118 bytes that follow */
+    g_string_append_printf(file, "{'descr': '<f4', 'fortran_order': False, 'shape': (%u, %u), }",
+                           rows, cols);
+    while (file->len < 127)
+        g_string_append_c(file, ' ');
+    g_string_append_c(file, '\n');
+    g_string_append_len(file, (const char *)vectors, (gssize)((gsize)rows * cols * sizeof(float)));
+    return g_file_set_contents(path, file->str, (gssize)file->len, error);
+}
+
 static gboolean bench(const Options *o, G4Precision precision, GError **error)
 {
     double start = now(), first = 0.0;
@@ -151,10 +177,13 @@ static gboolean bench(const Options *o, G4Precision precision, GError **error)
         g4_text_encoder_new(model, &(G4TextEncoderOptions){.threads = (guint)o->threads}, error);
     if (!encoder)
         return FALSE;
+    const guint cols = g4_text_model_get_cols(model), kept = o->lines ? g_strv_length(o->lines) : 1;
     g_autofree double *seconds = g_new(double, o->rounds);
-    g_autofree float *vector = g_new(float, g4_text_model_get_cols(model));
+    g_autofree float *vectors = g_new0(float, (gsize)kept *cols);
     for (int i = -o->warmup; i < o->rounds; i++) {
-        const double took = embed(encoder, model, o, (guint)(i + o->warmup), vector, error);
+        const guint round = o->lines ? (guint)MAX(i, 0) : (guint)(i + o->warmup);
+        float *vector = vectors + round % kept * (gsize)cols;
+        const double took = embed(encoder, model, o, round, vector, error);
         if (took < 0.0)
             return FALSE;
         if (i == -o->warmup)
@@ -162,14 +191,30 @@ static gboolean bench(const Options *o, G4Precision precision, GError **error)
         if (i >= 0)
             seconds[i] = took;
     }
-    for (guint i = 0; i < g4_text_model_get_cols(model); i++)
-        if (!isfinite(vector[i])) {
+    for (gsize i = 0; i < (gsize)kept * cols; i++)
+        if (!isfinite(vectors[i])) {
             g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED, "%s: a vector that is not finite",
                         o->model);
             return FALSE;
         }
     print_report(encoder, model, o, open, first, seconds);
-    return TRUE;
+    return !o->save || save_vectors(o->save, vectors, kept, cols, error);
+}
+
+static gboolean read_lines(Options *o, GError **error)
+{
+    g_autofree char *text = NULL;
+
+    if (!o->texts)
+        return TRUE;
+    if (!g_file_get_contents(o->texts, &text, NULL, error))
+        return FALSE;
+    o->lines = g_strsplit(g_strchomp(text), "\n", -1);
+    o->rounds *= (int)MAX(1, g_strv_length(o->lines));
+    if (o->rounds > 0 && o->lines[0])
+        return TRUE;
+    g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS, "%s: no line of text", o->texts);
+    return FALSE;
 }
 
 /* ------------------------------------------------------------------------------------------
@@ -208,7 +253,10 @@ int main(int argc, char **argv)
         {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "auto (default), f32, bf16, int8",
          "P"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &o.threads, "0 (default): all that are free", "N"},
-        {"rounds", 0, 0, G_OPTION_ARG_INT, &o.rounds, "timed texts (21)", "N"},
+        {"rounds", 0, 0, G_OPTION_ARG_INT, &o.rounds, "timed texts, or times of each line (21)",
+         "N"},
+        {"texts", 0, 0, G_OPTION_ARG_FILENAME, &o.texts, "texts, one a line", "FILE"},
+        {"save", 0, 0, G_OPTION_ARG_FILENAME, &o.save, "vectors of the texts, as NPY", "FILE"},
         {"warmup", 0, 0, G_OPTION_ARG_INT, &o.warmup, "texts before them (3)", "N"},
         G_OPTION_ENTRY_NULL,
     };
@@ -233,12 +281,15 @@ int main(int argc, char **argv)
         if (o.threads == 0)
             o.threads = (int)g4_default_threads();
         status = 0;
-        if (!bench(&o, precision, &error)) {
+        if (!read_lines(&o, &error) || !bench(&o, precision, &error)) {
             g_printerr("gemma4-text-bench: %s\n", error->message);
             status = 1;
         }
     }
     g_free(o.model);
     g_free(o.precision);
+    g_free(o.texts);
+    g_free(o.save);
+    g_strfreev(o.lines);
     return status;
 }
