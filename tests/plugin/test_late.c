@@ -5,6 +5,9 @@
  */
 #include "embedfixture.h"
 
+#include <gst/app/gstappsrc.h>
+#include <gst/check/gsttestclock.h>
+
 static void push_qos(GstHarness *h, gdouble proportion, GstClockTimeDiff diff,
                      GstClockTime timestamp)
 {
@@ -124,6 +127,88 @@ static void test_late_frame_leaves_its_period(void)
 }
 
 /* ------------------------------------------------------------------------------------------
+ * A sink that keeps time
+ *
+ * Its clock stands still but where the test moves it, so what is late is known to the frame. The
+ * sink tells of each frame but the first on the thread that brings it: the next one knows.
+ */
+static GstPadProbeReturn note_embedding(GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+    GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
+
+    g_string_append_c(data, fixture_embedding(buffer) ? 'x' : '-');
+    return GST_PAD_PROBE_OK;
+}
+
+/* Until the sink waits for its time (in ms) to come or has found it to be past; then it goes on, at
+ * the time `now`. */
+static void let_go(GstTestClock *clock, guint expected, guint now)
+{
+    GstClockID id;
+
+    gst_test_clock_wait_for_next_pending_id(clock, &id);
+    g_assert_cmpuint(gst_clock_id_get_time(id), ==, expected * GST_MSECOND);
+    gst_test_clock_set_time(clock, now * GST_MSECOND);
+    GstClockID processed = gst_test_clock_process_next_clock_id(clock);
+    g_assert_true(processed == id);
+    gst_clock_id_unref(processed);
+    gst_clock_id_unref(id);
+}
+
+/* Frames of 40 ms against a clock that shows 200 ms at the start, and is moved to 400 while the
+ * sink waits for the time of frame 6. */
+static void check_sink(const char *policy, const char *expected)
+{
+    g_autofree char *model = fixture_case("square");
+    g_autofree char *line = g_strdup_printf(
+        "appsrc name=src format=time max-bytes=0 caps=\"video/x-raw,format=RGB,width=%d,height=%d,"
+        "framerate=25/1\" ! gemma4embed name=embed model=\"%s\" precision=f32 threads=1 "
+        "late-policy=%s ! fakesink name=sink sync=true qos=true processing-deadline=0",
+        FIXTURE_WIDTH, FIXTURE_HEIGHT, model, policy);
+    g_autoptr(GError) error = NULL;
+    GstElement *pipeline = gst_parse_launch(line, &error);
+    g_assert_no_error(error);
+    g_autoptr(GstElement) src = gst_bin_get_by_name(GST_BIN(pipeline), "src");
+    g_autoptr(GstElement) embed = gst_bin_get_by_name(GST_BIN(pipeline), "embed");
+    g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(pipeline), "sink");
+    g_autoptr(GstPad) pad = gst_element_get_static_pad(sink, "sink");
+    g_autoptr(GString) got = g_string_new(NULL);
+    g_autoptr(GstBus) bus = gst_element_get_bus(pipeline);
+    GstClock *clock = gst_test_clock_new_with_start_time(200 * GST_MSECOND);
+    guint n = strlen(expected), late = 0;
+
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, note_embedding, got, NULL);
+    gst_pipeline_use_clock(GST_PIPELINE(pipeline), clock);
+    gst_element_set_start_time(pipeline, GST_CLOCK_TIME_NONE);
+    gst_element_set_base_time(pipeline, 0);
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    for (guint i = 0; i < n; i++)
+        g_assert_cmpint(gst_app_src_push_buffer(GST_APP_SRC(src), fixture_frame(i)), ==,
+                        GST_FLOW_OK);
+    gst_app_src_end_of_stream(GST_APP_SRC(src));
+    for (guint i = 0; i < n; i++)
+        let_go(GST_TEST_CLOCK(clock), i * 40, i < 6 ? 200 : 400);
+    let_go(GST_TEST_CLOCK(clock), n * 40, 440); /* the end of the last one */
+    g_autoptr(GstMessage) end =
+        gst_bus_timed_pop_filtered(bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+    g_assert_cmpint(GST_MESSAGE_TYPE(end), ==, GST_MESSAGE_EOS);
+    g_assert_cmpstr(got->str, ==, expected); /* every picture arrived */
+    for (guint i = 0; i < n; i++)
+        late += expected[i] == '-';
+    g_assert_cmpuint(fixture_stat(embed, "skipped-late"), ==, late);
+    g_assert_cmpuint(fixture_stat(embed, "embedded"), ==, n - late);
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    gst_object_unref(pipeline);
+    gst_object_unref(clock);
+}
+
+static void test_clocked_sink(void)
+{
+    check_sink("skip", "xx---xxx--x");
+    check_sink("ignore", "xxxxxxxxxxx");
+}
+
+/* ------------------------------------------------------------------------------------------
  * Frames that look the same
  */
 
@@ -231,6 +316,7 @@ int main(int argc, char **argv)
                     test_late_frames_are_embedded_on_ignore);
     g_test_add_func("/late/lateness-is-of-the-running-time", test_lateness_is_of_the_running_time);
     g_test_add_func("/late/late-frame-leaves-its-period", test_late_frame_leaves_its_period);
+    g_test_add_func("/late/clocked-sink", test_clocked_sink);
     g_test_add_func("/reuse/equal-frames-are-computed-once", test_equal_frames_are_computed_once);
     g_test_add_func("/reuse/threshold-is-a-mean-of-pixels", test_threshold_is_a_mean_of_pixels);
     g_test_add_func("/reuse/reused-tokens", test_reused_tokens);
