@@ -12,6 +12,7 @@ import sys
 import tempfile
 import traceback
 
+sys.dont_write_bytecode = True  # the source stays as it is
 import chromium
 
 # Would say so in the title and as an alert, were it taken for markup.
