@@ -39,6 +39,7 @@
 #include "gstembeddingmatchstate.h"
 #include "gstembeddingmatchtext.h"
 #include "gstembeddingvector.h"
+#include "gstgemma4error.h"
 
 #include <gst/gemma4/gstgemma4scoremeta.h>
 
@@ -96,20 +97,10 @@ GST_ELEMENT_REGISTER_DEFINE(embeddingmatch, "embeddingmatch", GST_RANK_NONE,
 /* One error or warning with the text of `error`. */
 static void post(GstEmbeddingMatch *self, GstMessageType type, const GError *error)
 {
-    GQuark domain = GST_RESOURCE_ERROR;
-    gint code = GST_RESOURCE_ERROR_SETTINGS;
+    GQuark domain = GST_LIBRARY_ERROR;
+    gint code = GST_LIBRARY_ERROR_FAILED;
 
-    if (error->domain != G4_ERROR) {
-        domain = GST_LIBRARY_ERROR;
-        code = GST_LIBRARY_ERROR_FAILED;
-    } else if (error->code == G4_ERROR_MISSING) {
-        code = GST_RESOURCE_ERROR_NOT_FOUND;
-    } else if (error->code == G4_ERROR_UNREADABLE) {
-        code = GST_RESOURCE_ERROR_OPEN_READ;
-    } else if (error->code == G4_ERROR_FRAME) {
-        domain = GST_STREAM_ERROR;
-        code = GST_STREAM_ERROR_FORMAT;
-    }
+    gst_gemma4_error_translate(error, &domain, &code);
     gst_element_message_full(GST_ELEMENT(self), type, domain, code, g_strdup(error->message), NULL,
                              __FILE__, GST_FUNCTION, __LINE__);
 }

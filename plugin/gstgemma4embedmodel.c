@@ -7,6 +7,7 @@
 #endif
 
 #include "gstgemma4embedprivate.h"
+#include "gstgemma4error.h"
 
 #define GST_CAT_DEFAULT gst_gemma4_embed_debug
 
@@ -16,18 +17,9 @@
 void gst_gemma4_embed_post_error(GstGemma4Embed *self, GstMessageType type, const GError *error)
 {
     GQuark domain = GST_RESOURCE_ERROR;
-    gint code = GST_RESOURCE_ERROR_SETTINGS;
+    gint code = GST_RESOURCE_ERROR_FAILED; /* no thread */
 
-    if (error->domain != G4_ERROR) { /* no thread */
-        code = GST_RESOURCE_ERROR_FAILED;
-    } else if (error->code == G4_ERROR_MISSING) {
-        code = GST_RESOURCE_ERROR_NOT_FOUND;
-    } else if (error->code == G4_ERROR_UNREADABLE) {
-        code = GST_RESOURCE_ERROR_OPEN_READ;
-    } else if (error->code == G4_ERROR_FRAME) {
-        domain = GST_STREAM_ERROR;
-        code = GST_STREAM_ERROR_FORMAT;
-    }
+    gst_gemma4_error_translate(error, &domain, &code);
     gst_element_message_full(GST_ELEMENT(self), type, domain, code, g_strdup(error->message), NULL,
                              __FILE__, GST_FUNCTION, __LINE__);
 }
