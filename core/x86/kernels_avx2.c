@@ -3,4 +3,4 @@
  * The element-wise kernels for AVX2 and FMA.
  */
 #include "simd_avx2.h"
-#include "vec_tmpl.h"
+#include "../vec_tmpl.h"

@@ -3,4 +3,4 @@
  * The element-wise kernels for AVX-512.
  */
 #include "simd_avx512.h"
-#include "vec_tmpl.h"
+#include "../vec_tmpl.h"

@@ -3,7 +3,7 @@
  * The element-wise kernels, written once over the vector type of simd_*.h. Tails are masked loads
  * and stores, so no kernel reads or writes past its row.
  */
-#include "../kernels.h"
+#include "kernels.h"
 
 #include <math.h>
 
