@@ -558,6 +558,7 @@ gboolean g4_encoder_encode(G4Encoder *e, float *tokens)
     carve(e, workers, &block->scratch);
     e->workers = workers;
     e->tokens = tokens;
+    e->stop[0] = e->stop[1] = FALSE;
     /* Wherever any product is the host's library's, those of attention are. */
     if (values->enter)
         values->enter();
@@ -567,7 +568,7 @@ gboolean g4_encoder_encode(G4Encoder *e, float *tokens)
     e->tokens = NULL;
     g4_arena_give(block);
     g4_crew_release(e->crew);
-    return !e->stop[e->model->config.layers % 2];
+    return !e->stop[0] && !e->stop[1];
 }
 
 void g4_encoder_set_cancelled(G4Encoder *e, gboolean cancelled)

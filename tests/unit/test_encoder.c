@@ -180,6 +180,53 @@ static void test_streams_share_a_model(void)
     }
 }
 
+typedef struct Canceller {
+    G4Encoder *encoder;
+    const char *stage; /* whoever computes it first cancels the frame */
+} Canceller;
+
+static void cancel_at_stage(void *user, const char *stage, guint first_row, guint n_rows,
+                            guint width, const float *rows, gsize row_stride)
+{
+    const Canceller *c = user;
+
+    if (g_str_equal(stage, c->stage))
+        g4_encoder_set_cancelled(c->encoder, TRUE);
+}
+
+/* Wherever a frame is given up, encode says so, and the next one is as ever. The last stage that
+ * can be is the last layer's; what comes after it is a moment's work. */
+static void test_who_is_cancelled_gives_up(void)
+{
+    static const char *const stages[] = {"hidden.embed", "hidden.0", "hidden.1"};
+    g_autoptr(G4Model) model = open_case("square"); /* 2 layers */
+    g_autofree guint8 *pixels = picture(120, 80);
+
+    for (guint threads = 1; threads <= 3; threads++) {
+        g_autoptr(G4Encoder) e =
+            g4_encoder_new(model, &(G4EncoderOptions){.threads = threads}, NULL);
+        g_assert_true(g4_encoder_prepare(e, 120, 80, NULL));
+        g_autofree float *expected = encode(e, pixels, 120, 80);
+        g_autofree float *tokens = g_malloc(tokens_size(e));
+
+        for (guint i = 0; i < G_N_ELEMENTS(stages); i++) {
+            Canceller canceller = {e, stages[i]};
+            const G4Frame frame = {pixels, 360, 120, 80, G4_PIXELS_RGB};
+            g4_encoder_set_probe(e, cancel_at_stage, &canceller);
+            g_assert_true(g4_encoder_prepare(e, 120, 80, NULL));
+            g4_encoder_load(e, &frame);
+            g_test_message("%u threads, cancelled at %s", threads, stages[i]);
+            g_assert_false(g4_encoder_encode(e, tokens));
+            g_assert_false(g4_encoder_encode(e, tokens)); /* for as long as it is */
+            g4_encoder_set_cancelled(e, FALSE);
+            g4_encoder_set_probe(e, NULL, NULL);
+            g_assert_true(g4_encoder_prepare(e, 120, 80, NULL));
+            g_autofree float *again = encode(e, pixels, 120, 80);
+            g_assert_cmpmem(again, tokens_size(e), expected, tokens_size(e));
+        }
+    }
+}
+
 #ifdef G4_HAVE_BLAS
 /* OpenBLAS's threads are the host's: ours for a frame, its own again afterwards. */
 static void test_blas_threads_are_the_hosts_again(void)
@@ -257,6 +304,7 @@ int main(int argc, char **argv)
                     test_a_size_change_is_as_a_new_encoder);
     g_test_add_func("/encoder/a-frame-allocates-nothing", test_a_frame_allocates_nothing);
     g_test_add_func("/encoder/streams-share-a-model", test_streams_share_a_model);
+    g_test_add_func("/encoder/who-is-cancelled-gives-up", test_who_is_cancelled_gives_up);
 #ifdef G4_HAVE_BLAS
     g_test_add_func("/encoder/blas-threads-are-the-hosts-again",
                     test_blas_threads_are_the_hosts_again);
