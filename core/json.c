@@ -8,22 +8,7 @@
 #include <string.h>
 
 #include "gemma4.h"
-
-#define EXCERPT 40 /* bytes of a file that a message quotes */
-
-/* Some bytes of a file as printable UTF-8: a message must neither break a terminal nor a bus. */
-static char *quote(const char *text, gsize length)
-{
-    g_autofree char *valid = g_utf8_make_valid(text, (gssize)length);
-    GString *out = g_string_new(NULL);
-    for (const char *p = valid; *p != '\0'; p = g_utf8_next_char(p)) {
-        gunichar c = g_utf8_get_char(p);
-        if (c == '\n' || c == '\t' || c == '\r')
-            c = ' ';
-        g_string_append_unichar(out, g_unichar_isprint(c) ? c : '?');
-    }
-    return g_string_free(out, FALSE);
-}
+#include "quote.h"
 
 /* jansson recurses once a level and allocates for each value before it knows what is wrong, so
  * both are bounded first, by the separators outside strings. Whether they are in order is left
@@ -77,9 +62,9 @@ json_t *g4_json_parse(const char *file, const char *text, gsize length, gsize ma
     if (root == NULL) {
         /* What leads up to the place holds the key; jansson's own text has the offending token. */
         gsize end = CLAMP(problem.position, 0, length);
-        gsize start = end > EXCERPT ? end - EXCERPT : 0;
-        g_autofree char *what = quote(problem.text, strlen(problem.text));
-        g_autofree char *excerpt = quote(text + start, end - start);
+        gsize start = end > G4_QUOTE_MAX ? end - G4_QUOTE_MAX : 0;
+        g_autofree char *what = g4_printable(problem.text, strlen(problem.text));
+        g_autofree char *excerpt = g4_printable(text + start, end - start);
         g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED,
                     "%s: line %d, byte %" G_GSIZE_FORMAT ": %s, after `%s`; expected JSON", file,
                     problem.line, end, what, excerpt);
@@ -104,11 +89,8 @@ char *g4_json_describe(const json_t *value)
         return g_strdup("an object");
     case JSON_ARRAY:
         return g_strdup_printf("an array of %" G_GSIZE_FORMAT, json_array_size(value));
-    case JSON_STRING: {
-        gsize length = json_string_length(value);
-        g_autofree char *text = quote(json_string_value(value), MIN(length, EXCERPT));
-        return g_strdup_printf("\"%s%s\"", text, length > EXCERPT ? "..." : "");
-    }
+    case JSON_STRING:
+        return g4_quote(json_string_value(value), json_string_length(value));
     case JSON_INTEGER:
         return g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
     case JSON_REAL: {
@@ -145,12 +127,14 @@ gboolean g4_json_fail(const G4JsonObject *parent, const char *key, int code, GEr
                       const char *expected, ...)
 {
     g_autofree char *found = g4_json_describe(json_object_get(parent->object, key));
+    /* The file's own where it names things by keys. */
+    g_autofree char *name = g4_printable(key, MIN(strlen(key), sizeof parent->path));
     va_list args;
     va_start(args, expected);
     g_autofree char *text = g_strdup_vprintf(expected, args);
     va_end(args);
     g_set_error(error, G4_ERROR, code, "%s: %s%s: found %s, expected %s", parent->file,
-                parent->path, key, found, text);
+                parent->path, name, found, text);
     return FALSE;
 }
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A window on the file, and a machine of six states over it.
+ * A window on the file, and a machine of seven states over it.
  */
 #include "json_stream.h"
 
 #include <string.h>
 
 #include "gemma4.h"
+#include "quote.h"
 #include "utf8.h"
 
 #define WINDOW ((gsize)256 << 10)
-#define EXCERPT 40 /* bytes of a file that a message quotes */
 
 enum {
     VALUE,        /* a value has to follow */
@@ -58,18 +58,6 @@ void g4_json_stream_clear(G4JsonStream *stream)
 /* -------------------------------------------------------------------------------------------
  * Errors
  */
-char *g4_json_stream_quote(const char *text, gsize length)
-{
-    g_autofree char *valid = g_utf8_make_valid(text, (gssize)MIN(length, EXCERPT));
-    GString *out = g_string_new("\"");
-    for (const char *p = valid; *p != '\0'; p = g_utf8_next_char(p)) {
-        gunichar c = g_utf8_get_char(p);
-        g_string_append_unichar(out, g_unichar_isprint(c) ? c : '?');
-    }
-    g_string_append(out, length > EXCERPT ? "...\"" : "\"");
-    return g_string_free(out, FALSE);
-}
-
 static char *describe(const G4JsonEvent *event)
 {
     switch (event->type) {
@@ -82,7 +70,7 @@ static char *describe(const G4JsonEvent *event)
         return g_strdup("its end");
     case G4_JSON_KEY:
     case G4_JSON_STRING:
-        return g4_json_stream_quote(event->text, event->length);
+        return g4_quote(event->text, event->length);
     case G4_JSON_INTEGER:
     case G4_JSON_REAL:
         return g_strndup(event->text, event->length);

@@ -89,7 +89,4 @@ void g4_json_stream_go_to(G4JsonStream *stream, const G4JsonMark *mark);
 gboolean g4_json_stream_fail(const G4JsonStream *stream, const G4JsonEvent *event, int code,
                              GError **error, const char *expected, ...) G_GNUC_PRINTF(5, 6);
 
-/* At most about 60 printable characters of a text, for a message. Free with g_free. */
-char *g4_json_stream_quote(const char *text, gsize length);
-
 #endif /* G4_JSON_STREAM_H */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gemma4.h"
+#include "quote.h"
 #include "tokenizer_parts.h"
 
 #define MAX_PART ((gsize)1 << 20) /* bytes of a small part; real ones have 2,000 */
@@ -133,7 +134,7 @@ static gboolean read_added_token(Reader *r, guint64 offset, GError **error)
                 break;
             }
             if (single_word) {
-                g_autofree char *quoted = g4_json_stream_quote(token.text, token.length);
+                g_autofree char *quoted = g4_quote(token.text, token.length);
                 g_set_error(error, G4_ERROR, G4_ERROR_UNSUPPORTED,
                             "%s: byte %" G_GUINT64_FORMAT
                             ": added_tokens: found single_word for %s, expected false",
@@ -206,7 +207,7 @@ static gboolean read_added_tokens(Reader *r, GError **error)
 static gboolean fail_token(const Reader *r, const Added *token, int code, const char *what,
                            GError **error)
 {
-    g_autofree char *quoted = g4_json_stream_quote(token->text, token->length);
+    g_autofree char *quoted = g4_quote(token->text, token->length);
     g_set_error(error, G4_ERROR, code, "%s: byte %" G_GUINT64_FORMAT ": added_tokens: %s: %s",
                 r->stream->name, token->offset, quoted, what);
     return FALSE;
@@ -255,7 +256,7 @@ static gboolean take_added_tokens(Reader *r, GError **error)
         twice = g4_added_tokens_sort(&file->normalized);
     if (twice == NULL)
         return TRUE;
-    g_autofree char *quoted = g4_json_stream_quote(twice->text, twice->length);
+    g_autofree char *quoted = g4_quote(twice->text, twice->length);
     g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED,
                 "%s: added_tokens: two normalize to %s, expected one", r->stream->name, quoted);
     return FALSE;
@@ -304,8 +305,8 @@ static gboolean add_merge(Reader *r, guint64 offset, gsize split, GError **error
     guint32 right = g4_vocabulary_find(&bpe->vocabulary, text + split, length - split);
     guint32 merged = g4_vocabulary_find(&bpe->vocabulary, text, length);
     if (left == G4_NO_ID || right == G4_NO_ID || merged == G4_NO_ID) {
-        g_autofree char *a = g4_json_stream_quote(text, split);
-        g_autofree char *b = g4_json_stream_quote(text + split, length - split);
+        g_autofree char *a = g4_quote(text, split);
+        g_autofree char *b = g4_quote(text + split, length - split);
         g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED,
                     "%s: byte %" G_GUINT64_FORMAT ": model.merges: %s is not in model.vocab",
                     r->stream->name, offset,
@@ -483,7 +484,7 @@ static gboolean finish_model(Reader *r, GError **error)
         r->options.unknown =
             g4_vocabulary_find(&r->file->bpe.vocabulary, r->unknown, r->unknown_length);
         if (r->options.unknown == G4_NO_ID) {
-            g_autofree char *quoted = g4_json_stream_quote(r->unknown, r->unknown_length);
+            g_autofree char *quoted = g4_quote(r->unknown, r->unknown_length);
             g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED,
                         "%s: model.unk_token: found %s, expected a token of model.vocab",
                         r->stream->name, quoted);

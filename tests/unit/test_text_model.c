@@ -166,6 +166,9 @@ static void layer_keys_may_be_padded_with_zeros(void)
     assert_refused("config.json", "\"1\": {", "\"1x\": {", G4_ERROR_MALFORMED,
                    "per_layer_config.1x");
     assert_refused("config.json", "\"1\": {", "\"\": {", G4_ERROR_MALFORMED, "per_layer_config.");
+    /* A message shows a key that the file chose as it shows a value. */
+    assert_refused("config.json", "\"1\": {", "\"x\\ny\\u0007z\": {", G4_ERROR_MALFORMED,
+                   "per_layer_config.x y?z: found");
     assert_refused("config.json", "\"1\": {", "\"99999999999999999999\": {", G4_ERROR_MALFORMED,
                    "per_layer_config.");
     assert_refused("config.json", "\"1\": {", "\"1\": {\"sliding_window\": 7,",

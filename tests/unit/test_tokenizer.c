@@ -176,6 +176,9 @@ static void test_refused(void)
         {"{\"added_tokens\":[" ADDED(
              "\"single_word\":true,\"lstrip\":false,\"rstrip\":false") "]," MODEL "}",
          G4_ERROR_UNSUPPORTED, "added_tokens: found single_word for \"<x>\", expected false"},
+        {"{\"added_tokens\":[{\"id\":5,\"content\":\"\",\"single_word\":true,\"lstrip\":false,"
+         "\"rstrip\":false,\"normalized\":false,\"special\":true}]," MODEL "}",
+         G4_ERROR_UNSUPPORTED, "found single_word for \"\", expected false"},
         {"{\"added_tokens\":[" ADDED(NO_FLAGS) "," ADDED(NO_FLAGS) "]," MODEL "}",
          G4_ERROR_MALFORMED, "<x>"},
         {"{\"added_tokens\":[{\"id\":6,\"content\":\"<x>\"," NO_FLAGS
