@@ -15,7 +15,8 @@ struct GstGemma4Async {
     GCond changed; /* of item, busy, flushing, quit */
     gpointer item; /* given and not begun */
     gboolean busy; /* from give() until its results are there */
-    guint flushes; /* an item's results count when this is as it was at give() */
+    guint flushes; /* an item's results count when this is as it was at give(): */
+    guint flushes_at_give;
     gboolean flushing;
     gboolean failed;
     gboolean quit;
@@ -68,7 +69,7 @@ static gpointer thread_main(gpointer data)
         if (!a->item)
             break;
         gpointer item = g_steal_pointer(&a->item);
-        guint flushes = a->flushes;
+        guint flushes = a->flushes_at_give;
         g_mutex_unlock(&a->lock);
         work_on(a, item, flushes);
         g_mutex_lock(&a->lock);
@@ -125,6 +126,7 @@ void gst_gemma4_async_give(GstGemma4Async *a, gpointer item)
     g_mutex_lock(&a->lock);
     g_assert(!a->busy);
     a->item = item;
+    a->flushes_at_give = a->flushes;
     a->busy = TRUE;
     g_cond_broadcast(&a->changed);
     g_mutex_unlock(&a->lock);

@@ -35,10 +35,9 @@ typedef struct {
 GType gate_allocator_get_type(void);
 G_DEFINE_TYPE(GateAllocator, gate_allocator, GST_TYPE_ALLOCATOR)
 
-static gpointer gate_map(GstMemory *memory, gsize maxsize, GstMapFlags flags)
+/* Waits until the gate is open. */
+static inline void gate_stand(Gate *gate)
 {
-    Gate *gate = ((GateMemory *)memory)->gate;
-
     g_mutex_lock(&gate->lock);
     gate->nice = getpriority(PRIO_PROCESS, 0);
     gate->waiting++;
@@ -48,6 +47,11 @@ static gpointer gate_map(GstMemory *memory, gsize maxsize, GstMapFlags flags)
     gate->waiting--;
     gate->passed++;
     g_mutex_unlock(&gate->lock);
+}
+
+static gpointer gate_map(GstMemory *memory, gsize maxsize, GstMapFlags flags)
+{
+    gate_stand(((GateMemory *)memory)->gate);
     return ((GateMemory *)memory)->data;
 }
 

@@ -345,6 +345,41 @@ static void test_flush_discards(void)
     gate_clear(&gate);
 }
 
+/* Keeps the worker in the post of frame 0's message, after which it could take another frame. */
+static GstBusSyncReply hold_at_gate(GstBus *bus, GstMessage *message, gpointer gate)
+{
+    guint64 frame;
+
+    if (gst_message_has_name(message, "gemma4-embedding") &&
+        gst_structure_get_uint64(gst_message_get_structure(message), "frame", &frame) && frame == 0)
+        gate_stand(gate);
+    return GST_BUS_PASS;
+}
+
+/* A frame that the worker had not begun with when the flush came is of before it, too. */
+static void test_flush_discards_what_is_not_begun(void)
+{
+    GstHarness *h = async_harness();
+    g_autoptr(GstBus) bus = gst_element_get_bus(h->element);
+    Events events;
+    Gate gate;
+
+    watch_events(h, &events, NULL);
+    gate_init(&gate);
+    gst_bus_set_sync_handler(bus, hold_at_gate, &gate, NULL);
+    pass_bare(h, fixture_frame(0));
+    gate_wait(&gate);
+    gst_buffer_unref(fixture_pass(h, fixture_frame(1))); /* carries frame 0's result */
+    flush(h);
+    gate_open(&gate);
+    g_assert_true(gst_harness_push_event(h, gst_event_new_eos())); /* awaits the worker */
+    g_assert_cmpuint(fixture_stat(h->element, "embedded"), ==, 2);
+    g_assert_cmpuint(events.embeddings, ==, 0);
+    gst_bus_set_sync_handler(bus, NULL, NULL, NULL);
+    fixture_teardown(h);
+    gate_clear(&gate);
+}
+
 static void test_flush_ends_the_wait_of_eos(void)
 {
     GstHarness *h = async_harness();
@@ -536,6 +571,8 @@ int main(int argc, char **argv)
                     test_next_stream_starts_without_results);
     g_test_add_func("/async/every-result-is-written", test_every_result_is_written);
     g_test_add_func("/async/flush-discards", test_flush_discards);
+    g_test_add_func("/async/flush-discards-what-is-not-begun",
+                    test_flush_discards_what_is_not_begun);
     g_test_add_func("/async/flush-ends-the-wait-of-eos", test_flush_ends_the_wait_of_eos);
     g_test_add_func("/async/caps-change-while-busy", test_caps_change_while_busy);
     g_test_add_func("/async/error-of-the-worker", test_error_of_the_worker);
