@@ -49,6 +49,7 @@ gboolean g4_arena_reserve(gsize bytes, GError **error)
         g_free(block);
         return FALSE;
     }
+    block->kept = block->scratch.size;
     pthread_mutex_lock(&arena.lock);
     arena.sizes[size].reserves++;
     arena.sizes[size].blocks++;
@@ -98,8 +99,12 @@ G4Block *g4_arena_take(gsize bytes, guint64 layout)
     *found = block->next;
     pthread_mutex_unlock(&arena.lock);
 
-    if (block->layout != layout && block->layout != 0)
-        memset(block->scratch.base, 0, bytes);
+    /* Of the layout's users some need fewer bytes than others: behind those that they had lies what
+     * another layout left. */
+    const gsize kept = block->layout == layout || block->layout == 0 ? block->kept : 0;
+    if (kept < bytes)
+        memset(block->scratch.base + kept, 0, bytes - kept);
+    block->kept = MAX(kept, bytes);
     block->layout = layout;
     block->scratch.used = 0;
     return block;

@@ -17,6 +17,7 @@ typedef struct G4Block {
     struct G4Block *next; /* the arena's */
     G4Scratch scratch;
     guint64 layout; /* of its last user; 0: all zeros */
+    gsize kept;     /* bytes that users of that layout left, or zeros */
 } G4Block;
 
 /* Adds a block of at least `bytes` for one more user. Fails with G4_ERROR_SETTINGS. Thread safe. */
