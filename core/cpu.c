@@ -8,30 +8,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From low to high; a level includes those below it. */
+#define BELOW_AVX512 G4_CPU_AVX2
+#define BELOW_VNNI (BELOW_AVX512 | G4_CPU_AVX512)
+
+/* From low to high within an architecture; a level includes those below it. */
 static const struct {
     const char *name;
     guint flag;
+    guint below;
 } levels[] = {
-    {"c", 0},
-    {"avx2", G4_CPU_AVX2},
-    {"avx512", G4_CPU_AVX512},
-    {"avx512vnni", G4_CPU_AVX512VNNI},
-    {"avx512bf16", G4_CPU_AVX512BF16},
+    {"c", 0, 0},
+    {"avx2", G4_CPU_AVX2, 0},
+    {"avx512", G4_CPU_AVX512, BELOW_AVX512},
+    {"avx512vnni", G4_CPU_AVX512VNNI, BELOW_VNNI},
+    {"avx512bf16", G4_CPU_AVX512BF16, BELOW_VNNI | G4_CPU_AVX512VNNI},
+    {"neon", G4_CPU_NEON, 0},
+    {"dotprod", G4_CPU_DOTPROD, G4_CPU_NEON},
 };
+
+/* The number of a name's level; G_N_ELEMENTS(levels) when there is none. */
+static gsize find(const char *name)
+{
+    gsize i = 0;
+
+    while (i < G_N_ELEMENTS(levels) && strcmp(levels[i].name, name) != 0)
+        i++;
+    return i;
+}
 
 gboolean g4_cpu_level_parse(const char *name, guint *flags)
 {
-    guint sum = 0;
+    const gsize i = find(name);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(levels); i++) {
-        sum |= levels[i].flag;
-        if (strcmp(levels[i].name, name) == 0) {
-            *flags = sum;
-            return TRUE;
-        }
-    }
-    return FALSE;
+    if (i == G_N_ELEMENTS(levels))
+        return FALSE;
+    *flags = levels[i].flag | levels[i].below;
+    return TRUE;
 }
 
 const char *g4_cpu_level_name(guint flags)
@@ -47,24 +59,25 @@ gboolean g4_cpu_flags(guint *flags, GError **error)
 {
     const guint have = g4_cpu_detect();
     const char *name = getenv("G4_CPU");
-    guint wanted;
 
     *flags = have;
     if (!name || !*name)
         return TRUE;
-    if (!g4_cpu_level_parse(name, &wanted)) {
+    const gsize i = find(name);
+    if (i == G_N_ELEMENTS(levels)) {
         g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
-                    "G4_CPU=%s: expected c, avx2, avx512, avx512vnni or avx512bf16", name);
+                    "G4_CPU=%s: expected c; avx2, avx512, avx512vnni or avx512bf16 on x86; neon or "
+                    "dotprod on Arm",
+                    name);
         return FALSE;
     }
     /* VNNI and BF16 are independent: a processor may have the second without the first. */
-    const guint highest = wanted & ~(wanted >> 1);
-    if (wanted && (have & highest) != highest) {
+    if ((have & levels[i].flag) != levels[i].flag) {
         g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
                     "G4_CPU=%s: this processor has no such level, its highest is %s", name,
                     g4_cpu_level_name(have));
         return FALSE;
     }
-    *flags = have & wanted;
+    *flags = have & (levels[i].flag | levels[i].below);
     return TRUE;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Processor detection: CPUID says what the processor has, XGETBV what the operating system saves.
+ * Processor detection. x86: CPUID says what the processor has, XGETBV what the operating system
+ * saves. Arm: the kernel says both.
  */
 #include "cpu.h"
 
@@ -40,6 +41,23 @@ guint g4_cpu_detect(void)
         flags |= G4_CPU_AVX512VNNI;
     if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5) & 1)
         flags |= G4_CPU_AVX512BF16;
+    return flags;
+}
+#elif defined(G4_HAVE_ARM)
+#ifdef __linux__
+#include <sys/auxv.h>
+
+#define HAS_ASIMDDP (1ul << 20) /* HWCAP_ASIMDDP; not in the headers of every C library */
+#endif
+
+guint g4_cpu_detect(void)
+{
+    guint flags = G4_CPU_NEON;
+
+#ifdef __linux__
+    if (getauxval(AT_HWCAP) & HAS_ASIMDDP)
+        flags |= G4_CPU_DOTPROD;
+#endif
     return flags;
 }
 #else

@@ -87,6 +87,13 @@ extern const G4Gemm g4_gemm_int8_avx2;
 extern const G4Gemm g4_gemm_int8_avx512;
 extern const G4Gemm g4_gemm_int8_avx512vnni;
 #endif
+#ifdef G4_HAVE_ARM
+extern const G4Gemm g4_gemm_f32_neon;
+extern const G4Gemm g4_gemm_bf16_neon;
+extern const G4Gemm g4_gemm_int16_neon;
+extern const G4Gemm g4_gemm_int8_neon;
+extern const G4Gemm g4_gemm_int8_dotprod;
+#endif
 
 /* The OpenBLAS product if this build has it and it computes what the C reference does on a few
  * small products (checked once; old builds are wrong on processors newer than they are), else NULL:

@@ -63,7 +63,7 @@ typedef struct G4Kernels {
     const G4Gemm *scores;    /* attention's q k^T */
     const G4Gemm *values;    /* attention's p v */
     guint cpu_flags;
-    char name[64]; /* e.g. "avx2", "c+openblas", "avx512 (products avx512vnni)" */
+    char name[64]; /* e.g. "avx2", "neon+openblas", "avx512 (products avx512vnni)" */
 } G4Kernels;
 
 /* Fills the table for a processor with these flags (cpu.h): the C functions first, then each level
@@ -95,6 +95,16 @@ decl_geglu_fn(g4_geglu_f32_avx512);
 decl_softmax_fn(g4_softmax_f32_avx512);
 decl_scale_fn(g4_scale_f32_avx512);
 decl_rope_fn(g4_rope_f32_avx512);
+#endif
+
+#ifdef G4_HAVE_ARM
+decl_rms_norm_fn(g4_rms_norm_f32_neon);
+decl_add_rms_norm_fn(g4_add_rms_norm_f32_neon);
+decl_clamp_fn(g4_clamp_f32_neon);
+decl_geglu_fn(g4_geglu_f32_neon);
+decl_softmax_fn(g4_softmax_f32_neon);
+decl_scale_fn(g4_scale_f32_neon);
+decl_rope_fn(g4_rope_f32_neon);
 #endif
 
 #endif /* G4_KERNELS_H */

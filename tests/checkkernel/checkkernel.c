@@ -32,7 +32,8 @@ static const struct {
     {"gemm", check_gemm},
 };
 
-static const char *const level_names[] = {"c", "avx2", "avx512", "avx512vnni", "avx512bf16"};
+static const char *const level_names[] = {"c",          "avx2", "avx512", "avx512vnni",
+                                          "avx512bf16", "neon", "dotprod"};
 
 /* ------------------------------------------------------------------------------------------
  * The frame of a kernel's check

@@ -139,6 +139,8 @@ static void levels_agree(gconstpointer data)
     /* The same kernels but for the product of integers. */
     if (g_strcmp0(level, "avx512vnni") == 0)
         compare_levels(data, level, "avx512", TRUE);
+    if (g_strcmp0(level, "dotprod") == 0)
+        compare_levels(data, level, "neon", TRUE);
 }
 
 int main(int argc, char **argv)

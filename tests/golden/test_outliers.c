@@ -96,7 +96,8 @@ static void make_checkpoint(const char *to)
 
 int main(int argc, char **argv)
 {
-    static const char *const levels[] = {"c", "avx2", "avx512", "avx512vnni", "avx512bf16"};
+    static const char *const levels[] = {"c",          "avx2", "avx512", "avx512vnni",
+                                         "avx512bf16", "neon", "dotprod"};
 
     g_test_init(&argc, &argv, NULL);
     g_autofree char *temporary = rewrite_make_folder();
