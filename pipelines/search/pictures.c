@@ -4,6 +4,8 @@
  */
 #include "pictures.h"
 
+#include "picture_header.h"
+
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
 #include <gst/video/video.h>
@@ -141,63 +143,49 @@ gboolean film_picture(Film *film, gint64 time, Picture *picture, GError **error)
 /* ------------------------------------------------------------------------------------------
  * In memory
  */
-static guint32 big_endian(const guint8 *bytes, guint n)
+static gboolean is_too_large(guint64 width, guint64 height)
 {
-    guint32 value = 0;
-
-    for (guint i = 0; i < n; i++)
-        value = value << 8 | bytes[i];
-    return value;
+    return width > MOST_PIXELS || height > MOST_PIXELS || width * height > MOST_PIXELS;
 }
 
-/* What to decode it with; NULL for anything else. */
-static const char *decoder_of(const guint8 *bytes, gsize size)
+/* A parser may have found another picture than the one that the header was read of. */
+static GstPadProbeReturn on_decoder_input(GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
-    if (size > 32 && memcmp(bytes, "\xff\xd8\xff", 3) == 0)
-        return "jpegparse ! jpegdec";
-    if (size > 32 && memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0 &&
-        (guint64)big_endian(bytes + 16, 4) * big_endian(bytes + 20, 4) <= MOST_PIXELS)
-        return "pngparse ! pngdec";
-    if (size > 32 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0)
-        return "webpdec";
-    if (size > 32 && memcmp(bytes, "GIF8", 4) == 0)
-        return "avdec_gif";
-    if (size > 32 && memcmp(bytes, "BM", 2) == 0)
-        return "avdec_bmp";
-    return NULL;
+    gboolean *too_large = data;
+    GstCaps *caps;
+    int width, height;
+
+    if (GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_BUFFER)
+        return *too_large ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
+    if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) != GST_EVENT_CAPS)
+        return GST_PAD_PROBE_OK;
+    gst_event_parse_caps(GST_PAD_PROBE_INFO_EVENT(info), &caps);
+    const GstStructure *s = gst_caps_get_structure(caps, 0);
+    if (gst_structure_get(s, "width", G_TYPE_INT, &width, "height", G_TYPE_INT, &height, NULL) &&
+        (width < 0 || height < 0 || is_too_large((guint64)width, (guint64)height)))
+        *too_large = TRUE;
+    return *too_large ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
 }
 
-gboolean picture_from_memory(const void *data, gsize size, Picture *picture, GError **error)
+/* The first picture of what is decoded; FALSE and `error` where there is none. */
+static gboolean decode_one(const PictureHeader *header, GBytes *bytes, gboolean *too_large,
+                           Picture *picture, GError **error)
 {
-    const char *decoder = decoder_of(data, size);
-
-    if (!decoder) {
-        g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_TYPE_NOT_FOUND,
-                    "neither JPEG, PNG, WebP, GIF nor BMP, or more than %d million pixels",
-                    MOST_PIXELS / 1000000);
-        return FALSE;
-    }
-    g_autofree char *line = g_strdup_printf("appsrc name=source ! %s ! " UPRIGHT, decoder);
+    g_autofree char *line = g_strdup_printf("appsrc name=source ! %s ! " UPRIGHT, header->decoder);
     g_autoptr(GstElement) pipeline =
         gst_parse_launch_full(line, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
     if (!pipeline)
         return FALSE;
     g_autoptr(GstElement) source = gst_bin_get_by_name(GST_BIN(pipeline), "source");
+    g_autoptr(GstElement) decoder = gst_bin_get_by_name(GST_BIN(pipeline), "decoder");
     g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(pipeline), "sink");
-    static const struct {
-        const char *start, *caps;
-    } types[] = {{"jpeg", "image/jpeg"},
-                 {"png", "image/png"},
-                 {"webp", "image/webp"},
-                 {"avdec_gif", "image/gif"},
-                 {"avdec_bmp", "image/bmp"}};
-    for (guint i = 0; i < G_N_ELEMENTS(types); i++) {
-        if (!g_str_has_prefix(decoder, types[i].start))
-            continue;
-        g_autoptr(GstCaps) caps = gst_caps_from_string(types[i].caps);
-        g_object_set(source, "caps", caps, NULL);
-    }
-    gst_app_src_push_buffer(GST_APP_SRC(source), gst_buffer_new_memdup(data, size));
+    g_autoptr(GstPad) pad = gst_element_get_static_pad(decoder, "sink");
+    g_autoptr(GstCaps) caps = gst_caps_from_string(header->caps);
+
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
+                      on_decoder_input, too_large, NULL);
+    g_object_set(source, "caps", caps, NULL);
+    gst_app_src_push_buffer(GST_APP_SRC(source), gst_buffer_new_wrapped_bytes(bytes));
     gst_app_src_end_of_stream(GST_APP_SRC(source));
 
     gboolean ok = preroll(pipeline, error);
@@ -209,6 +197,30 @@ gboolean picture_from_memory(const void *data, gsize size, Picture *picture, GEr
     }
     gst_element_set_state(pipeline, GST_STATE_NULL);
     return ok;
+}
+
+gboolean picture_from_memory(GBytes *bytes, Picture *picture, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    PictureHeader header;
+    gsize size;
+    const guint8 *data = g_bytes_get_data(bytes, &size);
+
+    if (!picture_header_parse(data, size, &header)) {
+        g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_TYPE_NOT_FOUND,
+                    "neither JPEG, PNG, WebP, GIF nor BMP");
+        return FALSE;
+    }
+    gboolean too_large = is_too_large(header.width, header.height);
+    if (!too_large && decode_one(&header, bytes, &too_large, picture, &problem))
+        return TRUE;
+    if (too_large)
+        g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_TYPE_NOT_FOUND,
+                    "a picture of more than %d million pixels", MOST_PIXELS / 1000000);
+    else
+        g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_DECODE,
+                    "the picture cannot be decoded: %s", problem->message);
+    return FALSE;
 }
 
 /* ------------------------------------------------------------------------------------------

@@ -28,9 +28,9 @@ void film_close(Film *film); /* NULL allowed */
  * `error` where there is none. */
 gboolean film_picture(Film *film, gint64 time, Picture *picture, GError **error);
 
-/* A JPEG, PNG, WebP, GIF or BMP in memory, told by its first bytes: nothing else is even tried, as
- * it may come from anybody. */
-gboolean picture_from_memory(const void *data, gsize size, Picture *picture, GError **error);
+/* A JPEG, PNG, WebP, GIF or BMP in memory, told by its first bytes: nothing else is even tried, nor
+ * one of more than a hundred million pixels, as it may come from anybody. */
+gboolean picture_from_memory(GBytes *bytes, Picture *picture, GError **error);
 
 /* A smaller copy on white that fits in width x height, with square pixels. */
 cairo_surface_t *picture_shrink(const Picture *picture, guint width, guint height);

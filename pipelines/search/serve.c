@@ -9,12 +9,15 @@
  *   GET  /frame/FILM/NS                a frame as a PNG
  *   GET  /film/FILM                    the film itself, or a range of it
  *
- * Whatever comes in may come from anybody who gets a browser on this machine to send it: films are
- * known by their number in the index and nothing else is opened; a request for another host name
- * than this one's, or from another site's page, is refused; bodies are bounded. Answers that take
- * time are made by threads, one for questions, two for frames, while films go on being sent.
+ * Whatever comes in may come from anybody who gets a browser on this machine to send it: guard.h
+ * says what is refused; films are known by their number in the index and nothing else is opened.
+ * Answers that take time are made by threads, one for questions, two for frames, while films go on
+ * being sent.
  */
+#include "connections.h"
 #include "filmserver.h"
+#include "guard.h"
+#include "reply.h"
 #include "searcher.h"
 #include "serve-page.h"
 
@@ -26,7 +29,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_BODY (32 * 1024 * 1024)
 #define MOST_TEXT 8192
 #define MOST_WAITING 64
 #define ANSWERS 48
@@ -39,10 +41,11 @@
 
 typedef struct {
     SoupServer *server;
+    Connections *connections;
     GMainLoop *loop;
     Store *store; /* of the main thread */
     Searcher searcher; /* of the thread for questions */
-    gboolean local;
+    char **names; /* host names besides its own */
     GThreadPool *questions, *frames;
     GHashTable *kept; /* "film/ns" -> GBytes of a PNG; of the main thread */
     GQueue order;     /* its keys, oldest first */
@@ -67,45 +70,6 @@ typedef struct {
 /* ------------------------------------------------------------------------------------------
  * Answers
  */
-static void respond(SoupServerMessage *message, guint status, const char *type, GBytes *body)
-{
-    SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
-
-    soup_server_message_set_status(message, status, NULL);
-    soup_message_headers_set_content_type(headers, type, NULL);
-    soup_message_headers_set_content_length(headers, (goffset)g_bytes_get_size(body));
-    soup_message_body_append_bytes(soup_server_message_get_response_body(message), body);
-}
-
-static GBytes *json_bytes(json_t *object)
-{
-    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
-
-    json_decref(object);
-    return g_bytes_new_with_free_func(text, strlen(text), free, text);
-}
-
-static GBytes *error_bytes(const char *text)
-{
-    g_autofree char *valid = g_utf8_make_valid(text, -1);
-
-    return json_bytes(json_pack("{s:s}", "error", valid));
-}
-
-static void refuse(SoupServerMessage *message, guint status, const char *why)
-{
-    g_autoptr(GBytes) body = error_bytes(why);
-
-    respond(message, status, "application/json", body);
-}
-
-static json_t *text_of(const char *text)
-{
-    g_autofree char *valid = g_utf8_make_valid(text, -1);
-
-    return json_string(valid);
-}
-
 static json_t *answers_json(const GArray *answers)
 {
     json_t *list = json_array();
@@ -116,7 +80,7 @@ static json_t *answers_json(const GArray *answers)
         json_array_append_new(
             list, json_pack("{s:I, s:o, s:f, s:f, s:f, s:s, s:f, s:i}", "film",
                             (json_int_t)answer->stream->id, "name",
-                            text_of(answer_short_name(answer->stream)), "start",
+                            reply_text(answer_short_name(answer->stream)), "start",
                             (double)answer->moment.start / 1e9, "end",
                             (double)answer->moment.end / 1e9, "best",
                             (double)answer->moment.best / 1e9, "best_ns", ns, "score",
@@ -146,7 +110,7 @@ static json_t *strip_json(const StoreStream *stream, const Score *scores, guint6
         json_array_append_new(list, isnan(points[i]) ? json_null()
                                                      : json_real((double)points[i]));
     return json_pack("{s:I, s:o, s:f, s:f, s:o}", "film", (json_int_t)stream->id, "name",
-                     text_of(answer_short_name(stream)), "length", (double)length / 1e9, "best",
+                     reply_text(answer_short_name(stream)), "length", (double)length / 1e9, "best",
                      (double)best, "points", list);
 }
 
@@ -166,7 +130,7 @@ static GBytes *question_answered(Searcher *searcher, const float *query, gint64 
     json_t *strips = json_array();
     for (guint i = 0; i < MIN(streams->len, STRIPS); i++)
         json_array_append_new(strips, strip_json(streams->pdata[i], scores, n));
-    return json_bytes(json_pack(
+    return reply_json(json_pack(
         "{s:o, s:o, s:I, s:f, s:f, s:f}", "answers", answers_json(answers), "strips", strips,
         "frames", (json_int_t)n, "low", moments_mean(scores, n), "high", high, "milliseconds",
         (double)(g_get_monotonic_time() - began) / 1e3));
@@ -206,7 +170,7 @@ static gboolean work_done(gpointer data)
     if (work->key && work->status == SOUP_STATUS_OK)
         keep_frame(work->serve, work->key, work->body);
     if (!work->gone) {
-        respond(work->message, work->status, work->type, work->body);
+        reply_send(work->message, work->status, work->type, work->body);
         soup_server_message_unpause(work->message);
     }
     work_free(work);
@@ -220,7 +184,7 @@ static void finish_work(Work *work, GBytes *body, const char *type, GError *erro
                        ? SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE
                    : work->uri ? SOUP_STATUS_NOT_FOUND
                                : SOUP_STATUS_UNPROCESSABLE_ENTITY;
-    work->body = body ? body : error_bytes(error ? error->message : "no answer");
+    work->body = body ? body : reply_error(error ? error->message : "no answer");
     work->type = body ? type : "application/json";
     g_clear_error(&error);
     g_idle_add(work_done, work);
@@ -240,9 +204,7 @@ static void answer_question(gpointer data, gpointer user)
             query = searcher_text(searcher, work->text, &error);
         } else {
             Picture picture = {0};
-            gsize size;
-            const void *bytes = g_bytes_get_data(work->picture, &size);
-            if (picture_from_memory(bytes, size, &picture, &error))
+            if (picture_from_memory(work->picture, &picture, &error))
                 query = searcher_picture(searcher, &picture, &error);
             picture_clear(&picture);
         }
@@ -296,7 +258,7 @@ static Work *work_new(Serve *serve, SoupServerMessage *message)
 static void push_work(GThreadPool *pool, Work *work)
 {
     if (g_thread_pool_unprocessed(pool) >= MOST_WAITING) {
-        refuse(work->message, SOUP_STATUS_SERVICE_UNAVAILABLE, "too many questions at once");
+        reply_refuse(work->message, SOUP_STATUS_SERVICE_UNAVAILABLE, "too many questions at once");
         work_free(work);
         return;
     }
@@ -307,91 +269,6 @@ static void push_work(GThreadPool *pool, Work *work)
 /* ------------------------------------------------------------------------------------------
  * Requests
  */
-static gboolean is_local_name(const char *host)
-{
-    return g_ascii_strcasecmp(host, "localhost") == 0 || g_str_equal(host, "127.0.0.1") ||
-           g_str_equal(host, "[::1]");
-}
-
-/* A page of another site may send requests here, and may even have its own name resolve to this
- * machine; neither gets an answer. */
-static gboolean is_welcome(const Serve *serve, SoupServerMessage *message)
-{
-    SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
-    const char *host = soup_message_headers_get_one(headers, "Host");
-    const char *origin = soup_message_headers_get_one(headers, "Origin");
-    const char *site = soup_message_headers_get_one(headers, "Sec-Fetch-Site");
-
-    if (!host)
-        return FALSE;
-    if (serve->local) {
-        const char *colon = strrchr(host, ':');
-        g_autofree char *name =
-            colon && !strchr(colon, ']') ? g_strndup(host, (gsize)(colon - host)) : g_strdup(host);
-        if (!is_local_name(name))
-            return FALSE;
-    }
-    if (site && (g_str_equal(site, "cross-site") || g_str_equal(site, "same-site")))
-        return FALSE;
-    return !origin || (g_str_has_prefix(origin, "http://") &&
-                       g_ascii_strcasecmp(origin + strlen("http://"), host) == 0);
-}
-
-static void add_headers(SoupServerMessage *message)
-{
-    static const char *const fixed[][2] = {
-        {"Content-Security-Policy",
-         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-         "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-         "frame-ancestors 'none'"},
-        {"X-Content-Type-Options", "nosniff"},
-        {"Referrer-Policy", "no-referrer"},
-        {"Cross-Origin-Resource-Policy", "same-origin"},
-        {"Cache-Control", "no-store"},
-    };
-    SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
-
-    for (guint i = 0; i < G_N_ELEMENTS(fixed); i++)
-        soup_message_headers_replace(headers, fixed[i][0], fixed[i][1]);
-    /* libsoup before 3.4 never closes a connection that a client left open and went away from:
-     * each would keep a descriptor until there are no more. */
-    if (!soup_check_version(3, 4, 0))
-        soup_message_headers_replace(headers, "Connection", "close");
-}
-
-static void on_got_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data)
-{
-    gsize *size = data;
-
-    *size += g_bytes_get_size(chunk);
-    if (*size > MOST_BODY) {
-        /* Too late for an answer that is read; what comes is thrown away. */
-        soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
-        soup_message_body_truncate(soup_server_message_get_request_body(message));
-    }
-}
-
-/* Before the body is read. */
-static void on_headers(SoupServer *server, SoupServerMessage *message, const char *path,
-                       GHashTable *query, gpointer data)
-{
-    SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
-    const char *method = soup_server_message_get_method(message);
-
-    add_headers(message);
-    if (!is_welcome(data, message))
-        refuse(message, SOUP_STATUS_FORBIDDEN, "not from here");
-    else if (method != SOUP_METHOD_GET && method != SOUP_METHOD_HEAD &&
-             method != SOUP_METHOD_POST)
-        refuse(message, SOUP_STATUS_METHOD_NOT_ALLOWED, "neither GET nor POST");
-    else if (soup_message_headers_get_encoding(headers) == SOUP_ENCODING_CONTENT_LENGTH &&
-             soup_message_headers_get_content_length(headers) > MOST_BODY)
-        refuse(message, SOUP_STATUS_REQUEST_ENTITY_TOO_LARGE, "more than 32 MB");
-    else
-        g_signal_connect_data(message, "got-chunk", G_CALLBACK(on_got_chunk), g_new0(gsize, 1),
-                              (GClosureNotify)(void (*)(void))g_free, 0);
-}
-
 /* "123" of "/film/123" with `prefix` "/film/"; the rest of the path in `rest`. */
 static gboolean parse_id(const char *path, const char *prefix, gint64 *id, const char **rest)
 {
@@ -421,7 +298,7 @@ static void on_frame_request(Serve *serve, SoupServerMessage *message, gint64 id
     guint64 ns = g_ascii_strtoull(time, &end, 10);
 
     if (!stream || !g_ascii_isdigit(*time) || *end != '\0' || ns > G_MAXINT64 / 2) {
-        refuse(message, SOUP_STATUS_NOT_FOUND, "no such frame");
+        reply_refuse(message, SOUP_STATUS_NOT_FOUND, "no such frame");
         return;
     }
     g_autofree char *key =
@@ -429,7 +306,7 @@ static void on_frame_request(Serve *serve, SoupServerMessage *message, gint64 id
                         stream->mtime);
     GBytes *kept = g_hash_table_lookup(serve->kept, key);
     if (kept) {
-        respond(message, SOUP_STATUS_OK, "image/png", kept);
+        reply_send(message, SOUP_STATUS_OK, "image/png", kept);
         return;
     }
     Work *work = work_new(serve, message);
@@ -446,7 +323,7 @@ static json_t *film_json(const StoreStream *stream)
     g_autofree char *ns = g_strdup_printf("%" G_GINT64_FORMAT, MAX(0, stream->last) / 2);
 
     return json_pack("{s:I, s:o, s:f, s:s, s:I}", "film", (json_int_t)stream->id, "name",
-                     text_of(answer_short_name(stream)), "length", (double)length / 1e9, "ns", ns,
+                     reply_text(answer_short_name(stream)), "length", (double)length / 1e9, "ns", ns,
                      "frames", (json_int_t)stream->n);
 }
 
@@ -463,11 +340,11 @@ static void on_index_request(Serve *serve, SoupServerMessage *message)
         if (i < LISTED)
             json_array_append_new(list, film_json(stream));
     }
-    g_autoptr(GBytes) body = json_bytes(
+    g_autoptr(GBytes) body = reply_json(
         json_pack("{s:I, s:i, s:b, s:o}", "frames", (json_int_t)n, "films",
                   streams ? (int)streams->len : 0, "text",
                   model && g_strcmp0(model->kind, "joint") == 0, "list", list));
-    respond(message, SOUP_STATUS_OK, "application/json", body);
+    reply_send(message, SOUP_STATUS_OK, "application/json", body);
 }
 
 static void on_search_request(Serve *serve, SoupServerMessage *message, GHashTable *query)
@@ -475,7 +352,7 @@ static void on_search_request(Serve *serve, SoupServerMessage *message, GHashTab
     const char *text = query ? g_hash_table_lookup(query, "q") : NULL;
 
     if (!text || !*text || strlen(text) > MOST_TEXT || !g_utf8_validate(text, -1, NULL)) {
-        refuse(message, SOUP_STATUS_BAD_REQUEST, "q is a text of at most 8192 bytes in UTF-8");
+        reply_refuse(message, SOUP_STATUS_BAD_REQUEST, "q is a text of at most 8192 bytes in UTF-8");
         return;
     }
     Work *work = work_new(serve, message);
@@ -485,14 +362,13 @@ static void on_search_request(Serve *serve, SoupServerMessage *message, GHashTab
 
 static void on_similar_request(Serve *serve, SoupServerMessage *message)
 {
-    SoupMessageBody *body = soup_server_message_get_request_body(message);
-
-    if (!soup_message_body_get_accumulate(body)) {
-        refuse(message, SOUP_STATUS_REQUEST_ENTITY_TOO_LARGE, "more than 32 MB");
+    if (guard_dropped_body(message)) {
+        reply_refuse(message, SOUP_STATUS_REQUEST_ENTITY_TOO_LARGE, "more than 32 MB");
         return;
     }
     Work *work = work_new(serve, message);
-    work->picture = soup_message_body_flatten(body);
+    work->picture = 
+        soup_message_body_flatten(soup_server_message_get_request_body(message));
     push_work(serve->questions, work);
 }
 
@@ -511,7 +387,7 @@ static gboolean serve_page(SoupServerMessage *message, const char *path)
             continue;
         g_autoptr(GBytes) body = g_resource_lookup_data(
             serve_page_get_resource(), files[i].resource, G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
-        respond(message, SOUP_STATUS_OK, files[i].type, body);
+        reply_send(message, SOUP_STATUS_OK, files[i].type, body);
         return TRUE;
     }
     return FALSE;
@@ -525,8 +401,11 @@ static void on_request(SoupServer *server, SoupServerMessage *message, const cha
     const char *rest;
     gint64 id;
 
+    /* libsoup's own ranges, of an answer in memory, are sent with the whole one's length. */
+    if (!g_str_has_prefix(path, "/film/"))
+        soup_message_headers_remove(soup_server_message_get_request_headers(message), "Range");
     if (post != g_str_equal(path, "/api/similar")) {
-        refuse(message, SOUP_STATUS_METHOD_NOT_ALLOWED, "not this way");
+        reply_refuse(message, SOUP_STATUS_METHOD_NOT_ALLOWED, "not this way");
     } else if (post) {
         on_similar_request(serve, message);
     } else if (g_str_equal(path, "/api/index")) {
@@ -541,9 +420,9 @@ static void on_request(SoupServer *server, SoupServerMessage *message, const cha
         if (stream)
             film_serve(message, file);
         else
-            refuse(message, SOUP_STATUS_NOT_FOUND, "no such film");
+            reply_refuse(message, SOUP_STATUS_NOT_FOUND, "no such film");
     } else if (!serve_page(message, path)) {
-        refuse(message, SOUP_STATUS_NOT_FOUND, "nothing here");
+        reply_refuse(message, SOUP_STATUS_NOT_FOUND, "nothing here");
     }
 }
 
@@ -565,20 +444,16 @@ static gboolean listen_at(Serve *serve, const char *address, int port, GError **
                     "--address %s: not an IP address", address);
         return FALSE;
     }
-    g_autoptr(GSocketAddress) socket = g_inet_socket_address_new(inet, (guint16)port);
-    serve->local = g_inet_address_get_is_loopback(inet);
     serve->server = soup_server_new("server-header", "gemma4-search", NULL);
-    soup_server_add_early_handler(serve->server, NULL, on_headers, serve, NULL);
+    guard_install(serve->server, g_inet_address_get_is_loopback(inet),
+                  (const char *const *)serve->names);
     soup_server_add_handler(serve->server, NULL, on_request, serve, NULL);
-    if (!soup_server_listen(serve->server, socket, 0, error))
+    serve->connections = connections_new(serve->server, inet, (guint16)port, error);
+    if (!serve->connections)
         return FALSE;
-    GSList *uris = soup_server_get_uris(serve->server);
-    for (GSList *l = uris; l; l = l->next) {
-        g_autofree char *uri = g_uri_to_string(l->data);
-        printf("%s\n", uri);
-    }
+    g_autofree char *uri = connections_get_uri(serve->connections);
+    printf("%s\n", uri);
     fflush(stdout);
-    g_slist_free_full(uris, (GDestroyNotify)g_uri_unref);
     return TRUE;
 }
 
@@ -590,6 +465,7 @@ static void serve_clear(Serve *serve)
         g_thread_pool_free(serve->frames, FALSE, TRUE);
     while (g_main_context_iteration(NULL, FALSE)) /* answers on their way */
         ;
+    connections_free(serve->connections);
     if (serve->server)
         soup_server_disconnect(serve->server);
     g_clear_object(&serve->server);
@@ -603,6 +479,7 @@ static void serve_clear(Serve *serve)
 int serve_command(Options *options, int argc, char **argv)
 {
     g_autofree char *address = NULL;
+    g_auto(GStrv) names = NULL;
     int port = 8080, status = EXIT_FINE;
     Serve serve = {0};
     GError *error = NULL;
@@ -610,6 +487,8 @@ int serve_command(Options *options, int argc, char **argv)
         {"port", 0, 0, G_OPTION_ARG_INT, &port, "Default: 8080; 0: any that is free", "N"},
         {"address", 0, 0, G_OPTION_ARG_STRING, &address,
          "Default: 127.0.0.1, this machine alone", "IP"},
+        {"name", 0, 0, G_OPTION_ARG_STRING_ARRAY, &names,
+         "A host name that it is asked by, besides its own; may be repeated", "HOST"},
         G_OPTION_ENTRY_NULL,
     };
 
@@ -619,6 +498,7 @@ int serve_command(Options *options, int argc, char **argv)
         g_printerr("gemma4-search: --port is a number from 0 to 65535\n");
         return EXIT_USAGE;
     }
+    serve.names = names;
     serve.loop = g_main_loop_new(NULL, FALSE);
     serve.kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                        (GDestroyNotify)g_bytes_unref);

@@ -43,22 +43,31 @@ is_png()
     [ "$(head -c 8 "$1" | od -An -v -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ]
 }
 
-# told COMMAND: its options are in the manual page, each by name.
+# told COMMAND: the manual page has its options, each by name, under the command's own heading or
+# among those that all take, and no others there.
 told()
 {
     "$search" "$1" --help >"$tmp/help" || return 1
-    for option in $(grep -o -- '^ *\(-[a-z], \)\?--[a-z-]*' "$tmp/help" | grep -o -- '--[a-z-]*$'); do
-        case $option in
-        --help) ;;
-        *) grep -q "Fl -${option#--}\( \|\$\)" "$G4_SOURCE/pipelines/search/gemma4-search.1" ||
-            { echo "$1 $option" && return 1; } ;;
-        esac
-    done
+    sed -n 's/^ *\(-[a-z], \)\{0,1\}--\([a-z-]*\).*/\2/p' "$tmp/help" | grep -vx help |
+        sort >"$tmp/has"
+    # A heading is "All commands take:", or ".Cm NAME , Cm NAME :" at the beginning of its line.
+    awk -v command="$1" '
+        /^\.Sh/ { options = $2 == "OPTIONS"; of = 0 }
+        /^All commands take/ { of = 1 }
+        /^\.Cm .* :$/ { of = index($0 " ", " " command " ") > 0 }
+        options && of && /^\.It Fl/ { print $0 }' "$G4_SOURCE/pipelines/search/gemma4-search.1" |
+        sed 's/.*Fl -\([a-z-]*\).*/\1/' | sort >"$tmp/tells"
+    diff "$tmp/has" "$tmp/tells"
 }
 
-for command in index query similar timeline remove embed info; do
-    check "the manual page has the options of $command" told $command
+commands=$("$search" --help | sed -n 's/^ *gemma4-search  *\([a-z]*\) .*/\1/p')
+for command in $commands; do
+    check "the manual page has the options of $command" told "$command"
+    check "and $command itself" sh -c 'grep -qx "\.Cm $1" "$2" && grep -q "^\.It Cm .*$1" "$2"' sh \
+        "$command" "$G4_SOURCE/pipelines/search/gemma4-search.1"
 done
+check 'eight commands, or seven without a server' \
+    sh -c '[ $# -eq 8 ] || [ $# -eq 7 ] && case " $* " in *" serve "*) [ $# -eq 8 ] ;; esac' sh $commands
 
 # completes WORD... EXPECTED: what bash offers for the last of the words begun so far.
 completes()

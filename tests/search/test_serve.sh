@@ -13,7 +13,11 @@ gst-launch-1.0 -q filesrc location="$tmp/sea.rgb" blocksize=$((96 * 64 * 3)) \
     ! videoconvert ! pngenc ! qtmux ! filesink location="$tmp/sea.mov"
 "$search" index "$tmp/sea.mov" --db "$tmp/sea.db" --model "$G4_TEST_DATA/embedding_case" \
     --precision f32 --rate 0 >/dev/null 2>&1
-"$search" serve --db "$tmp/sea.db" --precision f32 --port 0 >"$tmp/url" 2>"$tmp/serve.log" &
+# Few descriptors, so that a crowd has them all.
+(
+    ulimit -n 100
+    exec "$search" serve --db "$tmp/sea.db" --precision f32 --port 0 --name films.example
+) >"$tmp/url" 2>"$tmp/serve.log" &
 server=$!
 tries=600
 until [ -s "$tmp/url" ] || [ $tries -eq 0 ]; do
@@ -33,6 +37,8 @@ check 'and says what is in the index' asked 200 /api/index --has '"frames":16'
 check 'a sentence finds moments' asked 200 '/api/search?q=a+red+car' --has sea.mov
 check 'a frame is a PNG' asked 200 /frame/1/1000000000 --has PNG
 check 'a range of the film is sent' asked 206 /film/1 --header Range:bytes=100-199 --bytes 100
+check 'a range of anything else is the whole' asked 200 /style.css \
+    --header Range:bytes=0-1,3-4 --bytes "$(wc -c <"$G4_SOURCE/pipelines/search/page/style.css")"
 check 'the whole film, too' asked 200 /film/1 --bytes "$(wc -c <"$tmp/sea.mov")"
 "$python" -c 'import sys, urllib.request as u
 open(sys.argv[2], "wb").write(u.urlopen(sys.argv[1] + "frame/1/1000000000").read())' \
@@ -49,8 +55,35 @@ check 'a film that is not in the index is not found' asked 404 /film/2
 check 'nor a path that climbs' asked 404 /film/../../../../../../etc/passwd
 check 'one that climbs in disguise is no path' asked 400 '/film/%2e%2e%2f%2e%2e%2fetc%2fpasswd'
 check 'another host name is refused' asked 403 / --header Host:elsewhere.example
+check 'one that was allowed is not' asked 200 / --header Host:films.example
 check "another site's page as well" asked 403 /api/similar --post "$tmp/frame.png" \
     --header Origin:http://elsewhere.example
+# in_memory COMMAND...: 600 MB more than before at most, of which a sanitizer may hold some back.
+most_memory()
+{
+    sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' /proc/$server/status
+}
+in_memory()
+{
+    before=$(most_memory)
+    "$@" || return 1
+    after=$(most_memory)
+    echo "$before kB at most before, $after after"
+    [ $((after - before)) -lt 600000 ]
+}
+refused()
+{
+    asked 415 "$@" || asked 422 "$@"
+}
+"$python" "$here/hostile_pictures.py" "$tmp"
+for picture in large.jpg hidden.jpg large.bmp; do
+    check "$picture is not believed" in_memory refused /api/similar --post "$tmp/$picture"
+done
+check 'a body of a gigabyte is not kept' in_memory "$python" "$here/pour.py" "$url" 413 1024
+check "nor another site's" in_memory "$python" "$here/pour.py" "$url" 403 1024 \
+    Origin:http://elsewhere.example
+check 'a silent crowd keeps nobody out' "$python" "$here/crowd.py" "$url" 150
+
 # A browser keeps its connection for the next request, and goes away without a word.
 keeps_no_connection()
 {
