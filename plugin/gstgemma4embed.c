@@ -38,10 +38,6 @@
  * embeddingsink location=film.npy
  * ]|
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "gstgemma4embedprivate.h"
 
 #include <gst/gemma4/gstgemma4embeddingmeta.h>
@@ -314,7 +310,7 @@ static void gst_gemma4_embed_init(GstGemma4Embed *self)
     g_mutex_init(&self->lock);
     gst_gemma4_settings_init(&self->settings);
     gst_gemma4_tracks_init(&self->tracks);
-    gst_gemma4_swap_init(&self->swap, gst_gemma4_embed_load_aside, self);
+    gst_gemma4_swap_init(&self->swap, gst_gemma4_embed_load_aside, G_OBJECT(self));
     gst_gemma4_idle_init(&self->idle, GST_OBJECT(self), gst_gemma4_embed_idle_expired);
     gst_video_info_init(&self->info);
     gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);

@@ -2,10 +2,6 @@
  *
  * gemma4embed's model: opened at the start, swapped while playing, given back while no frame comes.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "gstgemma4embedprivate.h"
 #include "gstgemma4error.h"
 
@@ -112,9 +108,9 @@ static gboolean warm_up(GstGemma4Embed *self, GstGemma4Embedder *embedder, guint
 }
 
 /* On the thread of `swap`. */
-void gst_gemma4_embed_load_aside(const gchar *path, gpointer user)
+void gst_gemma4_embed_load_aside(const gchar *path, GObject *owner)
 {
-    GstGemma4Embed *self = user;
+    GstGemma4Embed *self = GST_GEMMA4_EMBED(owner);
     g_autoptr(GError) error = NULL;
     GstGemma4Settings settings = copy_settings(self);
     GstGemma4Embedder *embedder = NULL;
@@ -155,10 +151,8 @@ void gst_gemma4_embed_load_aside(const gchar *path, gpointer user)
     if (moved)
         gst_gemma4_embed_post_latency(self);
     GST_INFO_OBJECT(self, "%s took over", path);
-    gst_object_ref(self); /* a handler may let the last one but this go */
     g_object_notify(G_OBJECT(self), "model");
     g_signal_emit_by_name(self, "model-updated", path);
-    gst_object_unref(self);
 }
 
 /* On a thread of GStreamer's. A frame may have come since the time was up. */

@@ -95,7 +95,7 @@ void gst_gemma4_embed_post_latency(GstGemma4Embed *self);
 void gst_gemma4_embed_update_bytes(GstGemma4Embed *self);
 
 /* Called back by `swap` and `idle`. */
-void gst_gemma4_embed_load_aside(const gchar *path, gpointer user);
+void gst_gemma4_embed_load_aside(const gchar *path, GObject *owner);
 void gst_gemma4_embed_idle_expired(GstObject *owner);
 
 /* ------------------------------------------------------------------------------------------

@@ -2,10 +2,6 @@
  *
  * A frame of gemma4embed on the streaming thread: whether it is embedded, and what it carries on.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "gstgemma4embedprivate.h"
 
 #include <gst/gemma4/gstgemma4embeddingmeta.h>

@@ -7,22 +7,24 @@
 static gpointer thread_main(gpointer data)
 {
     GstGemma4Swap *swap = data;
+    GObject *owner = swap->owner; /* `swap` is part of it */
 
     g_mutex_lock(&swap->lock);
     while (swap->wanted) {
         g_autofree gchar *path = g_steal_pointer(&swap->wanted);
         g_mutex_unlock(&swap->lock);
-        swap->load(path, swap->user);
+        swap->load(path, owner);
         g_mutex_lock(&swap->lock);
     }
     swap->busy = FALSE;
     g_mutex_unlock(&swap->lock);
+    g_object_unref(owner);
     return NULL;
 }
 
-void gst_gemma4_swap_init(GstGemma4Swap *swap, GstGemma4SwapFunc load, gpointer user)
+void gst_gemma4_swap_init(GstGemma4Swap *swap, GstGemma4SwapFunc load, GObject *owner)
 {
-    *swap = (GstGemma4Swap){.load = load, .user = user};
+    *swap = (GstGemma4Swap){.load = load, .owner = owner};
     g_mutex_init(&swap->lock);
 }
 
@@ -65,6 +67,7 @@ gboolean gst_gemma4_swap_request(GstGemma4Swap *swap, const gchar *path)
         if (!swap->busy) {
             swap->busy = TRUE;
             ended = swap->thread;
+            g_object_ref(swap->owner);
             swap->thread = g_thread_new("gemma4load", thread_main, swap);
         }
     }

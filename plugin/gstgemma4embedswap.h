@@ -6,16 +6,16 @@
 #ifndef GST_GEMMA4_EMBED_SWAP_H
 #define GST_GEMMA4_EMBED_SWAP_H
 
-#include <glib.h>
+#include <glib-object.h>
 
 G_BEGIN_DECLS
 
-/* Called on the thread. */
-typedef void (*GstGemma4SwapFunc)(const gchar *path, gpointer user);
+/* Called on the thread, which may stop and let go of the owner there. */
+typedef void (*GstGemma4SwapFunc)(const gchar *path, GObject *owner);
 
 typedef struct {
     GstGemma4SwapFunc load;
-    gpointer user;
+    GObject *owner;  /* borrowed; the thread holds a reference */
     GMutex lock;     /* all that follows */
     gboolean active; /* between start and stop */
     gboolean busy;   /* the thread has not decided to end */
@@ -23,7 +23,7 @@ typedef struct {
     gchar *wanted;   /* NULL: nothing */
 } GstGemma4Swap;
 
-void gst_gemma4_swap_init(GstGemma4Swap *swap, GstGemma4SwapFunc load, gpointer user);
+void gst_gemma4_swap_init(GstGemma4Swap *swap, GstGemma4SwapFunc load, GObject *owner);
 void gst_gemma4_swap_clear(GstGemma4Swap *swap); /* after a stop */
 
 void gst_gemma4_swap_start(GstGemma4Swap *swap);

@@ -2,10 +2,6 @@
  *
  * A frame of gemma4embed on the thread that computes: its pixels to embeddings.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "gstgemma4embedprivate.h"
 
 #include <gst/gemma4/gstgemma4embeddingmeta.h>

@@ -225,6 +225,43 @@ static void test_stop_during_a_load(void)
     gst_object_unref(element);
 }
 
+/* A signal handler stops the element and lets go of it, on the thread that loads. */
+static void let_go(GstElement *element, const char *path, gpointer data)
+{
+    g_assert_cmpint(gst_element_set_state(element, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
+    gst_element_set_bus(element, NULL);
+    gst_object_unref(element);
+}
+
+static void gone(gpointer updates, GObject *where_the_element_was)
+{
+    Updates *u = updates;
+
+    g_mutex_lock(&u->lock);
+    u->count++;
+    g_cond_broadcast(&u->changed);
+    g_mutex_unlock(&u->lock);
+}
+
+static void test_handler_lets_go_of_the_element(void)
+{
+    g_autofree char *square = fixture_case("square");
+    g_autofree char *aspect = fixture_case("aspect");
+    GstElement *element = gst_object_ref_sink(fixture_element(square));
+    Updates updates = {0};
+
+    g_mutex_init(&updates.lock);
+    g_cond_init(&updates.changed);
+    g_object_weak_ref(G_OBJECT(element), gone, &updates);
+    g_signal_connect(element, "model-updated", G_CALLBACK(let_go), NULL);
+    g_assert_cmpint(gst_element_set_state(element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_SUCCESS);
+    gst_object_ref(element); /* for the time that the property is being set */
+    g_object_set(element, "model", aspect, NULL);
+    gst_object_unref(element);
+    wait_updates(&updates, 1);
+    clear_updates(&updates);
+}
+
 /* ------------------------------------------------------------------------------------------
  * Weights given back
  */
@@ -381,6 +418,7 @@ int main(int argc, char **argv)
     g_test_add_func("/swap/swap-waits-for-the-frame-in-work",
                     test_swap_waits_for_the_frame_in_work);
     g_test_add_func("/swap/stop-during-a-load", test_stop_during_a_load);
+    g_test_add_func("/swap/handler-lets-go-of-the-element", test_handler_lets_go_of_the_element);
     g_test_add_func("/idle/weights-are-given-back-and-loaded-again",
                     test_weights_are_given_back_and_loaded_again);
     g_test_add_func("/idle/other-elements-keep-the-model", test_other_elements_keep_the_model);
