@@ -556,6 +556,8 @@ static void stop(GstEmbeddingMatch *self)
     self->started = FALSE;
     GST_OBJECT_UNLOCK(self);
     g_atomic_int_set(&self->cancelled, TRUE);
+    if (self->model != NULL)
+        gst_embedding_match_model_cancel(self->model);
     if (self->builder != NULL)
         g_thread_pool_free(self->builder, TRUE, TRUE);
     self->builder = NULL;

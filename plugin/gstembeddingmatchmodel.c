@@ -16,8 +16,9 @@ struct GstEmbeddingMatchModel {
     GstGemma4TextModel *text; /* NULL until it is needed, then constant */
     GstGemma4Model *vision;   /* the same */
     gchar *vision_digest;     /* known once the vision encoder was open */
+    gboolean cancelled;
 
-    /* of the thread that embeds */
+    /* of the thread that embeds, which sets them with `opening` held, for cancel() */
     G4TextEncoder *text_encoder;
     G4Encoder *encoder;
 };
@@ -73,24 +74,45 @@ static G4Model *open_vision(GstEmbeddingMatchModel *model, GError **error)
 
 static gboolean need_text(GstEmbeddingMatchModel *model, GError **error)
 {
-    if (model->text_encoder == NULL) {
-        G4TextModel *text = open_text(model, error);
-        if (text != NULL)
-            model->text_encoder = g4_text_encoder_new(
-                text, &(G4TextEncoderOptions){.threads = model->threads}, error);
+    G4TextModel *text = model->text_encoder == NULL ? open_text(model, error) : NULL;
+
+    if (text != NULL) {
+        G4TextEncoder *encoder =
+            g4_text_encoder_new(text, &(G4TextEncoderOptions){.threads = model->threads}, error);
+        g_mutex_lock(&model->opening);
+        model->text_encoder = encoder;
+        if (encoder != NULL && model->cancelled)
+            g4_text_encoder_set_cancelled(encoder, TRUE);
+        g_mutex_unlock(&model->opening);
     }
     return model->text_encoder != NULL;
 }
 
 static gboolean need_vision(GstEmbeddingMatchModel *model, GError **error)
 {
-    if (model->encoder == NULL) {
-        G4Model *vision = open_vision(model, error);
-        if (vision != NULL)
-            model->encoder =
-                g4_encoder_new(vision, &(G4EncoderOptions){.threads = model->threads}, error);
+    G4Model *vision = model->encoder == NULL ? open_vision(model, error) : NULL;
+
+    if (vision != NULL) {
+        G4Encoder *encoder =
+            g4_encoder_new(vision, &(G4EncoderOptions){.threads = model->threads}, error);
+        g_mutex_lock(&model->opening);
+        model->encoder = encoder;
+        if (encoder != NULL && model->cancelled)
+            g4_encoder_set_cancelled(encoder, TRUE);
+        g_mutex_unlock(&model->opening);
     }
     return model->encoder != NULL;
+}
+
+void gst_embedding_match_model_cancel(GstEmbeddingMatchModel *model)
+{
+    g_mutex_lock(&model->opening);
+    model->cancelled = TRUE;
+    if (model->text_encoder != NULL)
+        g4_text_encoder_set_cancelled(model->text_encoder, TRUE);
+    if (model->encoder != NULL)
+        g4_encoder_set_cancelled(model->encoder, TRUE);
+    g_mutex_unlock(&model->opening);
 }
 
 gboolean gst_embedding_match_model_open(GstEmbeddingMatchModel *model, GError **error)
@@ -155,7 +177,10 @@ static gboolean embed_frame(const G4Frame *picture, gpointer data, GError **erro
         return FALSE;
     }
     g4_encoder_load(model->encoder, picture);
-    g4_encoder_encode(model->encoder, tokens);
+    if (!g4_encoder_encode(model->encoder, tokens)) {
+        g_set_error(error, G4_ERROR, G4_ERROR_CANCELLED, "cancelled");
+        return FALSE;
+    }
     v->pooled_cols = cols;
     v->pooled = g_new(gfloat, cols);
     g4_tokens_mean(tokens, rows, cols, TRUE, v->pooled);

@@ -3,7 +3,7 @@
  * What turns sentences and pictures into vectors that frames can be compared with: the text
  * encoder and the vision encoder of one checkpoint, each opened when it is first needed.
  *
- * What embeds is called by one thread at a time; has_digest by any, meanwhile.
+ * What embeds is called by one thread at a time; has_digest and cancel by any, meanwhile.
  */
 #ifndef GST_EMBEDDING_MATCH_MODEL_H
 #define GST_EMBEDDING_MATCH_MODEL_H
@@ -20,6 +20,10 @@ typedef struct GstEmbeddingMatchModel GstEmbeddingMatchModel;
 GstEmbeddingMatchModel *gst_embedding_match_model_new(const gchar *path, G4Precision precision,
                                                       guint threads);
 void gst_embedding_match_model_free(GstEmbeddingMatchModel *model); /* NULL allowed */
+
+/* Gives up what is being embedded, soon, and all that would be: FALSE or NULL with CANCELLED from
+ * now on. Waits for a checkpoint that is being opened. Thread safe. */
+void gst_embedding_match_model_cancel(GstEmbeddingMatchModel *model);
 
 /* Opens the text encoder, or in a checkpoint that has none the vision encoder. */
 gboolean gst_embedding_match_model_open(GstEmbeddingMatchModel *model, GError **error);

@@ -27,7 +27,7 @@ static gboolean wait_for_frame(GstElement *pipeline, const gchar *path, const gi
             bus, 100 * GST_MSECOND, GST_MESSAGE_ERROR | GST_MESSAGE_EOS | GST_MESSAGE_ASYNC_DONE);
 
         if (cancelled != NULL && g_atomic_int_get(cancelled))
-            return fail(path, error, G4_ERROR_UNREADABLE, "given up");
+            return fail(path, error, G4_ERROR_CANCELLED, "given up");
         if (message == NULL)
             continue;
         if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {

@@ -16,8 +16,8 @@ G_BEGIN_DECLS
  * thread at any time and ends it early; a file whose decoder gives nothing for 20 seconds is given
  * up.
  *
- * FALSE and `error` of G4_ERROR (MISSING, UNREADABLE) when that fails or `use` does, which then
- * has set it. */
+ * FALSE and `error` of G4_ERROR (MISSING, UNREADABLE, CANCELLED) when that fails or `use` does,
+ * which then has set it. */
 typedef gboolean (*GstEmbeddingMatchPictureFunc)(const G4Frame *picture, gpointer data,
                                                  GError **error);
 gboolean gst_embedding_match_read_picture(const gchar *path, const gint *cancelled,

@@ -55,7 +55,7 @@ static gboolean go_on(const Maker *m, GError **error)
 {
     if (m->cancelled == NULL || !g_atomic_int_get(m->cancelled))
         return TRUE;
-    g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS, "given up");
+    g_set_error(error, G4_ERROR, G4_ERROR_CANCELLED, "given up");
     return FALSE;
 }
 

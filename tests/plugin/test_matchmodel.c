@@ -3,6 +3,7 @@
  * embeddingmatch behind gemma4embed: sentences and pictures that the checkpoint embeds.
  */
 #include "gemma4.h"
+#include "gstembeddingmatchmodel.h"
 #include "producer.h"
 
 #include <glib/gstdio.h>
@@ -221,6 +222,45 @@ static void threads_that_there_cannot_be_are_an_error(void)
     gst_object_unref(element);
 }
 
+/* What a stop does to labels and pictures that are being embedded, and to those that come then. */
+static void cancelled_model_gives_up(void)
+{
+    gchar *folder = make_folder();
+    g_autofree gchar *path = embedding_case();
+    g_autofree gchar *picture = g_build_filename(folder, "bars.png", NULL);
+    g_autofree gchar *snapshot = g_strdup_printf(
+        "videotestsrc num-buffers=1 ! video/x-raw,format=RGB,width=64,height=48 ! pngenc ! "
+        "filesink location=\"%s\"",
+        picture);
+    g_assert_no_error(play(snapshot, NULL));
+
+    for (guint opened = 0; opened < 2; opened++) {
+        GstEmbeddingMatchModel *model = gst_embedding_match_model_new(path, G4_PRECISION_F32, 1);
+        GstEmbeddingMatchPictureVectors vectors = {0};
+        g_autoptr(GError) of_text = NULL;
+        g_autoptr(GError) of_picture = NULL;
+        guint cols;
+
+        if (opened) {
+            g_autofree gfloat *vector =
+                gst_embedding_match_model_embed_text(model, NULL, "a", &cols, &of_text);
+            g_assert_nonnull(vector);
+            g_assert_true(gst_embedding_match_model_embed_picture(model, picture, NULL, &vectors,
+                                                                  &of_picture));
+            g_free(vectors.joint);
+            g_free(vectors.pooled);
+        }
+        gst_embedding_match_model_cancel(model);
+        g_assert_null(gst_embedding_match_model_embed_text(model, NULL, "b", &cols, &of_text));
+        g_assert_error(of_text, G4_ERROR, G4_ERROR_CANCELLED);
+        g_assert_false(gst_embedding_match_model_embed_picture(model, picture, NULL, &vectors,
+                                                               &of_picture));
+        g_assert_error(of_picture, G4_ERROR, G4_ERROR_CANCELLED);
+        gst_embedding_match_model_free(model);
+    }
+    remove_folder(folder);
+}
+
 int main(int argc, char **argv)
 {
     gst_init(&argc, &argv);
@@ -239,6 +279,7 @@ int main(int argc, char **argv)
                     threads_that_there_cannot_be_are_an_error);
     g_test_add_func("/matchmodel/frames-of-another-space-are-an-error",
                     frames_of_another_space_are_an_error);
+    g_test_add_func("/matchmodel/cancelled-model-gives-up", cancelled_model_gives_up);
     g_test_add_func("/matchmodel/bad-prompts-and-pictures-are-errors",
                     bad_prompts_and_pictures_are_errors);
     return g_test_run();
