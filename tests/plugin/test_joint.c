@@ -4,6 +4,7 @@
  * frames, against what the reference gave for the same checkpoint (tests/data/embedding_case).
  */
 #include "embedfixture.h"
+#include "gate.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -224,6 +225,69 @@ static void test_equal_frames(void)
     fixture_teardown(never);
 }
 
+typedef struct {
+    GstHarness *h;
+    GstBuffer *frame;
+} Push;
+
+static gpointer push_frame(gpointer data)
+{
+    Push *push = data;
+
+    gst_harness_push(push->h, push->frame);
+    return NULL;
+}
+
+static gpointer stop_element(gpointer element)
+{
+    return GINT_TO_POINTER(gst_element_set_state(element, GST_STATE_NULL));
+}
+
+/* A frame that looks like the last one needs the text half alone for its window, so that nothing
+ * but that half can give up on it. */
+static void check_given_up(gboolean stop)
+{
+    GstHarness *h = window_harness(2, 1);
+    GstPad *sink = gst_element_get_static_pad(h->element, "sink");
+    g_autoptr(GstBus) bus = gst_element_get_bus(h->element);
+    GThread *stopper = NULL;
+    Gate gate;
+
+    g_assert_false(has_vector(h, video_frame(0, 0)));
+    g_assert_true(has_vector(h, video_frame(0, 1)));
+    gate_init(&gate);
+    Push push = {h, gate_buffer(&gate, video_frame(0, 2))};
+    GThread *pusher = g_thread_new("push", push_frame, &push);
+    gate_wait(&gate);
+    if (stop)
+        stopper = g_thread_new("stop", stop_element, h->element);
+    else
+        g_assert_true(gst_harness_push_event(h, gst_event_new_flush_start()));
+    for (gboolean flushing = FALSE; !flushing; g_thread_yield()) {
+        GST_OBJECT_LOCK(sink);
+        flushing = GST_PAD_IS_FLUSHING(sink);
+        GST_OBJECT_UNLOCK(sink);
+    }
+    gate_open(&gate);
+    g_thread_join(pusher);
+    if (stop)
+        g_assert_cmpint(GPOINTER_TO_INT(g_thread_join(stopper)), ==, GST_STATE_CHANGE_SUCCESS);
+    g_assert_cmpuint(fixture_stat(h->element, "frames"), ==, 3);
+    g_assert_cmpuint(fixture_stat(h->element, "embedded"), ==, 1);
+    g_assert_cmpuint(fixture_stat(h->element, "reused"), ==, 1); /* that of frame 1 */
+    g_assert_cmpuint(fixture_stat(h->element, "failed"), ==, 0);
+    g_assert_null(gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR | GST_MESSAGE_WARNING));
+    gst_object_unref(sink);
+    fixture_teardown(h);
+    gate_clear(&gate);
+}
+
+static void test_text_half_is_given_up(void)
+{
+    check_given_up(TRUE);
+    check_given_up(FALSE);
+}
+
 /* Two elements cost one text model. */
 static void test_text_model_is_shared(void)
 {
@@ -329,6 +393,7 @@ int main(int argc, char **argv)
                     test_windows_begin_every_stride_frames);
     g_test_add_func("/joint/flush-begins-a-window", test_flush_begins_a_window);
     g_test_add_func("/joint/equal-frames", test_equal_frames);
+    g_test_add_func("/joint/text-half-is-given-up", test_text_half_is_given_up);
     g_test_add_func("/joint/text-model-is-shared", test_text_model_is_shared);
     g_test_add_func("/joint/settings-that-cannot-be-met", test_settings_that_cannot_be_met);
     int status = g_test_run();
