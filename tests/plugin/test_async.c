@@ -1,43 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * gemma4embed with async=true: the picture never waits, and no result is lost.
- *
- * The worker is held busy by frames behind a gate (gate.h), and that it is done is told by the
- * message of post-messages: nothing here looks at a clock.
  */
-#include "embedfixture.h"
-#include "gate.h"
+#include "asyncfixture.h"
 
-static GstElement *async_element(const char *name)
+static GstHarness *square_harness(void)
 {
-    g_autofree char *path = fixture_case(name);
-    GstElement *element = fixture_element(path);
-
-    g_object_set(element, "async", TRUE, "post-messages", TRUE, NULL);
-    return element;
-}
-
-static GstHarness *async_harness(void)
-{
-    GstHarness *h = fixture_harness(async_element("square"));
-
-    fixture_set_caps(h);
-    return h;
-}
-
-/* Waits until the worker has told a result and is free again; the frame it is of. */
-static guint64 wait_result(GstHarness *h)
-{
-    g_autoptr(GstBus) bus = gst_element_get_bus(h->element);
-    g_autoptr(GstMessage) message = gst_bus_timed_pop_filtered(
-        bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_ELEMENT | GST_MESSAGE_ERROR);
-    const GstStructure *s = gst_message_get_structure(message);
-    guint64 frame;
-
-    g_assert_cmpint(GST_MESSAGE_TYPE(message), ==, GST_MESSAGE_ELEMENT);
-    g_assert_true(gst_structure_has_name(s, "gemma4-embedding"));
-    g_assert_true(gst_structure_get_uint64(s, "frame", &frame));
-    return frame;
+    return async_harness(async_element("square"));
 }
 
 /* The embedding of a frame as a synchronous element computes it. */
@@ -66,7 +35,7 @@ static void pass_bare(GstHarness *h, GstBuffer *in)
 
 static void test_picture_never_waits(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     g_autoptr(GstBuffer) reference = expected_frame(0);
     Gate gate;
 
@@ -78,7 +47,7 @@ static void test_picture_never_waits(void)
     g_assert_cmpuint(fixture_stat(h->element, "dropped-async"), ==, 4);
     g_assert_cmpuint(fixture_stat(h->element, "embedded"), ==, 0);
     gate_open(&gate);
-    g_assert_cmpuint(wait_result(h), ==, 0);
+    g_assert_cmpuint(async_wait(h), ==, 0);
 
     /* it rides on the next buffer, which the worker, free now, takes */
     g_autoptr(GstBuffer) out = fixture_pass(h, fixture_frame(5));
@@ -88,11 +57,11 @@ static void test_picture_never_waits(void)
     g_assert_cmpuint(gst_gemma4_embedding_get_pts(e), ==, 0);
     g_assert_cmpuint(gst_gemma4_embedding_get_running_time(e), ==, 0);
     fixture_assert_equal(out, reference);
-    g_assert_cmpuint(wait_result(h), ==, 5);
+    g_assert_cmpuint(async_wait(h), ==, 5);
     g_autoptr(GstBuffer) next = fixture_pass(h, fixture_frame(6));
     g_assert_cmpuint(gst_gemma4_embedding_get_frame(fixture_embedding(next)), ==, 5);
     g_assert_cmpuint(gst_gemma4_embedding_get_pts(fixture_embedding(next)), ==, 200 * GST_MSECOND);
-    g_assert_cmpuint(wait_result(h), ==, 6);
+    g_assert_cmpuint(async_wait(h), ==, 6);
 
     g_assert_cmpuint(fixture_stat(h->element, "frames"), ==, 7);
     g_assert_cmpuint(fixture_stat(h->element, "embedded"), ==, 3);
@@ -103,42 +72,32 @@ static void test_picture_never_waits(void)
 
 static void test_worker_is_nice(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     Gate gate;
 
     gate_init(&gate);
     gate_open(&gate);
     pass_bare(h, gate_buffer(&gate, fixture_frame(0)));
-    wait_result(h);
+    async_wait(h);
     g_assert_cmpint(gate.nice, >=, 10);
     fixture_teardown(h);
     gate_clear(&gate);
 }
 
-/* Asks, at the moment the frame is given back, how much was computed by then. */
-static void given_back(gpointer data, GstMiniObject *where_the_frame_was)
-{
-    GstElement *element = data;
-
-    g_object_set_data(G_OBJECT(element), "given-back",
-                      GUINT_TO_POINTER(1 + (guint)fixture_stat(element, "embedded")));
-}
-
 static void test_frame_is_held_until_resized(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     Gate gate;
 
     gate_init(&gate);
     GstBuffer *in = gate_buffer(&gate, fixture_frame(0));
-    gst_mini_object_weak_ref(GST_MINI_OBJECT(in), given_back, h->element);
+    async_watch(h, in);
     pass_bare(h, in); /* the reference of whoever is downstream is gone with that */
     gate_wait(&gate);
-    g_assert_null(g_object_get_data(G_OBJECT(h->element), "given-back"));
+    g_assert_cmpint(async_computed_by_then(h), ==, -1);
     gate_open(&gate);
-    wait_result(h);
-    g_assert_cmpuint(GPOINTER_TO_UINT(g_object_get_data(G_OBJECT(h->element), "given-back")), ==,
-                     1 + 0);
+    async_wait(h);
+    g_assert_cmpint(async_computed_by_then(h), ==, 0);
     fixture_teardown(h);
     gate_clear(&gate);
 }
@@ -193,7 +152,7 @@ static gpointer push_eos(gpointer h)
 
 static void test_eos_awaits_the_worker(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     Events events;
     Gate gate;
 
@@ -217,15 +176,15 @@ static void test_eos_awaits_the_worker(void)
 
 static void test_result_without_buffer_goes_out_before_eos(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     Events events;
 
     watch_events(h, &events, NULL);
     pass_bare(h, fixture_frame(0));
-    wait_result(h);
+    async_wait(h);
     g_autoptr(GstBuffer) out = fixture_pass(h, fixture_frame(1));
     g_assert_nonnull(fixture_embedding(out));
-    wait_result(h);
+    async_wait(h);
     g_assert_cmpuint(events.embeddings, ==, 0);
     g_assert_true(gst_harness_push_event(h, gst_event_new_eos()));
     g_assert_cmpuint(events.embeddings, ==, 1);
@@ -237,7 +196,7 @@ static void test_result_without_buffer_goes_out_before_eos(void)
 /* A new stream may not get the results of the one before. */
 static void test_next_stream_starts_without_results(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     Events events;
     GstSegment segment;
 
@@ -248,7 +207,7 @@ static void test_next_stream_starts_without_results(void)
     g_assert_cmpuint(events.embeddings, ==, 1);
     gst_harness_set_src_caps(h, fixture_caps("RGB", FIXTURE_WIDTH, FIXTURE_HEIGHT));
     g_assert_true(gst_harness_push_event(h, gst_event_new_segment(&segment)));
-    wait_result(h);
+    async_wait(h);
     pass_bare(h, fixture_frame(1));
     fixture_teardown(h);
 }
@@ -318,17 +277,17 @@ static void flush(GstHarness *h)
 
 static void test_flush_discards(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     Events events;
     Gate gate;
 
     /* a result that is there */
     watch_events(h, &events, NULL);
     pass_bare(h, fixture_frame(0));
-    wait_result(h);
+    async_wait(h);
     flush(h);
     pass_bare(h, fixture_frame(1));
-    g_assert_cmpuint(wait_result(h), ==, 1);
+    g_assert_cmpuint(async_wait(h), ==, 1);
     flush(h);
 
     /* one that is still being computed, with frames of after the flush meanwhile */
@@ -359,7 +318,7 @@ static GstBusSyncReply hold_at_gate(GstBus *bus, GstMessage *message, gpointer g
 /* A frame that the worker had not begun with when the flush came is of before it, too. */
 static void test_flush_discards_what_is_not_begun(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     g_autoptr(GstBus) bus = gst_element_get_bus(h->element);
     Events events;
     Gate gate;
@@ -382,7 +341,7 @@ static void test_flush_discards_what_is_not_begun(void)
 
 static void test_flush_ends_the_wait_of_eos(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     Gate gate;
 
     gate_init(&gate);
@@ -403,7 +362,7 @@ static void test_caps_change_while_busy(void)
 {
     static const char *const formats[] = {"RGB", "I420", "GRAY8"};
     static const guint widths[] = {32, 50, 17}, heights[] = {24, 31, 40};
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     GstBuffer *frames[3], *references[3];
     Gate gate;
 
@@ -422,14 +381,14 @@ static void test_caps_change_while_busy(void)
         pass_bare(h, gst_buffer_copy_deep(frames[i]));
     }
     gate_open(&gate);
-    g_assert_cmpuint(wait_result(h), ==, 0);
+    g_assert_cmpuint(async_wait(h), ==, 0);
     g_autoptr(GstBuffer) first = fixture_pass(h, frames[2]);
     fixture_assert_equal(first, references[0]);
-    g_assert_cmpuint(wait_result(h), ==, 3);
+    g_assert_cmpuint(async_wait(h), ==, 3);
     gst_harness_set_src_caps(h, fixture_caps(formats[1], widths[1], heights[1]));
     g_autoptr(GstBuffer) second = fixture_pass(h, frames[1]);
     fixture_assert_equal(second, references[2]);
-    wait_result(h);
+    async_wait(h);
     for (guint i = 0; i < 3; i++)
         gst_buffer_unref(references[i]);
     fixture_teardown(h);
@@ -438,7 +397,7 @@ static void test_caps_change_while_busy(void)
 
 static void test_error_of_the_worker(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     g_autoptr(GstBus) bus = gst_element_get_bus(h->element);
     GstBuffer *small = fixture_frame(0);
 
@@ -460,7 +419,7 @@ static void test_error_of_the_worker(void)
 
     flush(h);
     pass_bare(h, fixture_frame(3));
-    wait_result(h);
+    async_wait(h);
     g_autoptr(GstBuffer) out = fixture_pass(h, fixture_frame(4));
     g_assert_nonnull(fixture_embedding(out));
     fixture_teardown(h);
@@ -476,7 +435,7 @@ static gpointer open_gate(gpointer gate)
 
 static void test_stops_while_busy_and_starts_again(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     Gate gate;
 
     for (guint i = 0; i < 3; i++) {
@@ -524,7 +483,7 @@ static void test_adds_no_latency(void)
     gst_harness_set_upstream_latency(h, 20 * GST_MSECOND);
     fixture_set_caps(h);
     g_autoptr(GstBuffer) out = fixture_pass(h, fixture_frame(0));
-    wait_result(h);
+    async_wait(h);
     g_assert_null(gst_bus_pop_filtered(bus, GST_MESSAGE_LATENCY));
     g_assert_true(gst_pad_query(src, query));
     gst_query_parse_latency(query, &live, &min, &max);
@@ -537,7 +496,7 @@ static void test_adds_no_latency(void)
 /* A frame that came while the worker was busy has not used up its period. */
 static void test_dropped_frame_leaves_its_period(void)
 {
-    GstHarness *h = async_harness();
+    GstHarness *h = square_harness();
     Gate gate;
 
     gate_init(&gate);
@@ -547,9 +506,9 @@ static void test_dropped_frame_leaves_its_period(void)
     pass_bare(h, fixture_frame(1)); /* of 40 ms: the first period has its own */
     pass_bare(h, fixture_frame(3)); /* of 120 ms: nobody is free for it */
     gate_open(&gate);
-    wait_result(h);
+    async_wait(h);
     g_autoptr(GstBuffer) out = fixture_pass(h, fixture_frame(4));
-    g_assert_cmpuint(wait_result(h), ==, 3);
+    g_assert_cmpuint(async_wait(h), ==, 3);
     g_assert_cmpuint(fixture_stat(h->element, "skipped-rate"), ==, 1);
     g_assert_cmpuint(fixture_stat(h->element, "dropped-async"), ==, 1);
     fixture_teardown(h);

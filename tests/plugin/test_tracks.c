@@ -3,8 +3,8 @@
  * gemma4embed's regions from frame to frame: tracks and reembed-interval, vectors of regions that
  * look the same, windows, the thread of async, and the elements that read the entries.
  */
+#include "asyncfixture.h"
 #include "regionfixture.h"
-#include "gate.h"
 
 /* ------------------------------------------------------------------------------------------
  * Tracks
@@ -306,39 +306,24 @@ static void test_window_has_whole_frames_alone(void)
 /* ------------------------------------------------------------------------------------------
  * On a thread of its own
  */
-static GstHarness *async_harness(const char *region)
+static GstHarness *async_region_harness(const char *region)
 {
-    g_autofree char *path = fixture_case("square");
-    GstElement *element = fixture_element(path);
+    GstElement *element = async_element("square");
 
-    g_object_set(element, "async", TRUE, "post-messages", TRUE, NULL);
     gst_util_set_object_arg(G_OBJECT(element), "region", region);
-    GstHarness *h = fixture_harness(element);
-    fixture_set_caps(h);
-    return h;
+    return async_harness(element);
 }
 
 /* Waits until the worker has told so many results. */
 static void wait_results(GstHarness *h, guint n)
 {
-    g_autoptr(GstBus) bus = gst_element_get_bus(h->element);
-
     for (; n > 0; n--)
-        gst_message_unref(
-            gst_bus_timed_pop_filtered(bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_ELEMENT));
-}
-
-static void given_back(gpointer data, GstMiniObject *where_the_frame_was)
-{
-    GstElement *element = data;
-
-    g_object_set_data(G_OBJECT(element), "given-back",
-                      GUINT_TO_POINTER(1 + (guint)fixture_stat(element, "embedded")));
+        async_wait(h);
 }
 
 static void test_entries_ride_together(void)
 {
-    GstHarness *h = async_harness("both");
+    GstHarness *h = async_region_harness("both");
     GstHarness *synchronous = region_harness("square", "both");
     Gate gate;
 
@@ -349,7 +334,7 @@ static void test_entries_ride_together(void)
     region_add(in, "b", 8, 2, 20, 20);
     g_autoptr(GstBuffer) expected = fixture_pass(synchronous, gst_buffer_copy(in));
     in = gate_buffer(&gate, in);
-    gst_mini_object_weak_ref(GST_MINI_OBJECT(in), given_back, h->element);
+    async_watch(h, in);
     g_assert_cmpuint(region_pass(h, in), ==, 0);
     gate_wait(&gate);
     GstBuffer *meanwhile = fixture_frame(1);
@@ -359,8 +344,7 @@ static void test_entries_ride_together(void)
     gate_open(&gate);
     wait_results(h, 3);
     /* the frame was given back before anything was computed, though it has three pictures */
-    g_assert_cmpuint(GPOINTER_TO_UINT(g_object_get_data(G_OBJECT(h->element), "given-back")), ==,
-                     1 + 0);
+    g_assert_cmpint(async_computed_by_then(h), ==, 0);
 
     g_autoptr(GstBuffer) out = fixture_pass(h, fixture_frame(2));
     g_assert_cmpuint(region_count(out), ==, 3);
@@ -378,7 +362,7 @@ static void test_entries_ride_together(void)
 /* A frame without a region is none that the worker missed. */
 static void test_empty_frames_do_not_reach_the_worker(void)
 {
-    GstHarness *h = async_harness("roi");
+    GstHarness *h = async_region_harness("roi");
     Gate gate;
 
     gate_init(&gate);
@@ -407,7 +391,7 @@ static GstPadProbeReturn count_events(GstPad *pad, GstPadProbeInfo *info, gpoint
 /* Also the rule for a track whose frame the worker had no time for: it is due still. */
 static void test_dropped_frame_leaves_its_tracks_due(void)
 {
-    GstHarness *h = async_harness("roi");
+    GstHarness *h = async_region_harness("roi");
     GstPad *src = gst_element_get_static_pad(h->element, "src");
     guint events = 0;
     Gate gate;
