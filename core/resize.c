@@ -221,6 +221,15 @@ void g4_resize_kernels_init(G4ResizeKernels *k, guint cpu_flags)
         k->vertical = g4_resize_vertical_u8_avx512;
     }
 #endif
+#ifdef G4_HAVE_ARM
+    if (cpu_flags & G4_CPU_NEON) {
+        k->horizontal = g4_resize_horizontal_rgb_neon;
+        k->rows = 4;
+        k->vertical = g4_resize_vertical_u8_neon;
+        k->rgb_from_rgbx = g4_rgb_from_rgbx_neon;
+        k->rgb_from_rgba = g4_rgb_from_rgba_neon;
+    }
+#endif
 }
 
 /* ------------------------------------------------------------------------------------------

@@ -110,15 +110,19 @@ void g4_resize_kernels_init(G4ResizeKernels *k, guint cpu_flags);
 decl_resize_horizontal_fn(g4_resize_horizontal_rgb_c);
 decl_resize_horizontal_fn(g4_resize_horizontal_rgb_avx2);
 decl_resize_horizontal_fn(g4_resize_horizontal_rgb_avx512);
+decl_resize_horizontal_fn(g4_resize_horizontal_rgb_neon);
 
 decl_resize_vertical_fn(g4_resize_vertical_u8_c);
 decl_resize_vertical_fn(g4_resize_vertical_u8_avx2);
 decl_resize_vertical_fn(g4_resize_vertical_u8_avx512);
+decl_resize_vertical_fn(g4_resize_vertical_u8_neon);
 
 decl_rgb_from_fn(g4_rgb_from_rgbx_c);
 decl_rgb_from_fn(g4_rgb_from_rgbx_avx2);
+decl_rgb_from_fn(g4_rgb_from_rgbx_neon);
 
 decl_rgb_from_fn(g4_rgb_from_rgba_c);
 decl_rgb_from_fn(g4_rgb_from_rgba_avx2);
+decl_rgb_from_fn(g4_rgb_from_rgba_neon);
 
 #endif /* G4_RESIZE_H */

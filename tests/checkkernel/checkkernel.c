@@ -376,12 +376,15 @@ gboolean check_ulp_f32(Check *c, const float *reference, const float *result, gs
 int main(int argc, char **argv)
 {
     g_autofree char *cpu = NULL;
+    g_autofree char *expected = NULL;
     g_autofree char *only = NULL;
     gint64 seed = -1;
     int slack = 0;
     gboolean bench = FALSE, list = FALSE;
     const GOptionEntry entries[] = {
         {"cpu", 0, 0, G_OPTION_ARG_STRING, &cpu, "Highest level to run", "LEVEL"},
+        {"expect", 0, 0, G_OPTION_ARG_STRING, &expected,
+         "Fail unless this is the processor's highest level", "LEVEL"},
         {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "Seed of the random values", "N"},
         {"test", 0, 0, G_OPTION_ARG_STRING, &only, "Run this family or kernel only", "NAME"},
         {"slack", 0, 0, G_OPTION_ARG_INT, &slack,
@@ -402,6 +405,11 @@ int main(int argc, char **argv)
     }
     if (cpu != NULL && !g4_cpu_level_parse(cpu, &highest)) {
         fprintf(stderr, "checkkernel: --cpu=%s: no such level\n", cpu);
+        return 1;
+    }
+    if (expected != NULL && !g_str_equal(expected, g4_cpu_level_name(have))) {
+        fprintf(stderr, "checkkernel: --expect=%s: this processor's highest level is %s\n", expected,
+                g4_cpu_level_name(have));
         return 1;
     }
     if (list) {

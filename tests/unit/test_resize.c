@@ -107,7 +107,7 @@ static guint8 *make_frame(G4PixelFormat format, guint content, guint width, guin
     return data;
 }
 
-static const char *const levels[] = {"c", "avx2", "avx512"};
+static const char *const levels[] = {"c", "avx2", "avx512", "neon"};
 static G4Crew *crews[MAX_THREADS + 1]; /* by their number of threads */
 
 static void run(G4Resizer *resizer, guint threads, const G4Frame *frame, guint8 *dst)
