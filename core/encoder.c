@@ -36,6 +36,8 @@
  * rows at once more, since each call packs its weights anew. */
 #define FFN_COLUMNS 256
 #define FFN_COLUMNS_TALL 1024
+/* More patches to a picture than any memory has room for; rows are counted in 32 bits. */
+#define MOST_PATCHES (1u << 24)
 /* Soft tokens that are projected at a time. */
 #define TOKEN_BLOCK 96
 
@@ -614,6 +616,12 @@ G4Encoder *g4_encoder_new(G4Model *model, const G4EncoderOptions *options, GErro
                     image_size / c->patch, c->table);
         return NULL;
     }
+    if (square && (guint64)(image_size / c->patch) * (image_size / c->patch) > MOST_PATCHES) {
+        g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
+                    "image size %u: %ux%u patches, expected at most %u", image_size,
+                    image_size / c->patch, image_size / c->patch, MOST_PATCHES);
+        return NULL;
+    }
     if (!square && max_soft_tokens == 0) {
         g_set_error_literal(error, G4_ERROR, G4_ERROR_SETTINGS,
                             "resize aspect: the processor file has no max_soft_tokens, set one");
@@ -825,6 +833,12 @@ static gboolean choose_size(G4Encoder *e, guint width, guint height, GError **er
         g_set_error(error, G4_ERROR, G4_ERROR_FRAME,
                     "picture of %ux%u pixels: %ux%u patches, the position table has %u", width,
                     height, e->grid_width, e->grid_height, c->table);
+        return FALSE;
+    }
+    if ((guint64)e->grid_width * e->grid_height > MOST_PATCHES) {
+        g_set_error(error, G4_ERROR, G4_ERROR_FRAME,
+                    "picture of %ux%u pixels: %ux%u patches, expected at most %u", width, height,
+                    e->grid_width, e->grid_height, MOST_PATCHES);
         return FALSE;
     }
     e->n = e->grid_width * e->grid_height;

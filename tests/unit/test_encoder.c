@@ -12,6 +12,7 @@
 #endif
 
 #include "cpu.h"
+#include "folder.h"
 
 static G4Model *open_case(const char *name)
 {
@@ -68,6 +69,85 @@ static void test_refuses_what_the_checkpoint_cannot_do(void)
     expect_settings_error("square", &(G4EncoderOptions){.resize = G4_RESIZE_ASPECT},
                           "max_soft_tokens");
     expect_settings_error("square", &(G4EncoderOptions){.threads = 5000}, "threads 5000");
+}
+
+/* Appends a tensor of zeros to a header. */
+static void add_zeros(GString *header, guint64 *size, const char *name, const char *shape,
+                      guint64 elements)
+{
+    g_string_append_printf(
+        header,
+        "%s\"%s\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[%" G_GUINT64_FORMAT
+        ",%" G_GUINT64_FORMAT "]}",
+        header->len > 1 ? "," : "", name, shape, *size, *size + elements * 4);
+    *size += elements * 4;
+}
+
+/* A tower alone of one layer, all widths 4, with patches of one pixel and a table of 2^17. */
+static void write_tiny_patches(const TestFolder *folder)
+{
+    static const char *const names[] = {
+        "input_layernorm",           "post_attention_layernorm",
+        "pre_feedforward_layernorm", "post_feedforward_layernorm",
+        "self_attn.q_norm",          "self_attn.k_norm",
+        "self_attn.q_proj.linear",   "self_attn.k_proj.linear",
+        "self_attn.v_proj.linear",   "self_attn.o_proj.linear",
+        "mlp.gate_proj.linear",      "mlp.up_proj.linear",
+        "mlp.down_proj.linear",
+    };
+    g_autoptr(GString) header = g_string_new("{");
+    guint64 size = 0;
+
+    add_zeros(header, &size, "patch_embedder.input_proj.weight", "[4,3]", 12);
+    add_zeros(header, &size, "patch_embedder.position_embedding_table", "[2,131072,4]", 1u << 20);
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *name = g_strdup_printf("encoder.layers.0.%s.weight", names[i]);
+        const gboolean matrix = strstr(names[i], "linear") != NULL;
+        add_zeros(header, &size, name, matrix ? "[4,4]" : "[4]", matrix ? 16 : 4);
+    }
+    g_string_append_c(header, '}');
+    g_free(
+        folder_write(folder, "config.json",
+                     "{\"model_type\":\"gemma4_vision\",\"hidden_size\":4,\"intermediate_size\":4,"
+                     "\"num_hidden_layers\":1,\"num_attention_heads\":1,\"num_key_value_heads\":1,"
+                     "\"head_dim\":4,\"patch_size\":1,\"pooling_kernel_size\":1,"
+                     "\"position_embedding_size\":131072}",
+                     -1));
+    g_free(folder_write_tensors(folder, "model.safetensors", header->str, NULL, size));
+}
+
+/* 65536 x 65536 patches are 0 in 32 bits: no size of a picture, or of a file, makes so many. */
+static void test_more_patches_than_can_be_are_refused(void)
+{
+    g_autoptr(TestFolder) folder = folder_new();
+    g_autoptr(GError) error = NULL;
+
+    write_tiny_patches(folder);
+    g_autoptr(G4Model) model = g4_model_open(folder, NULL, &error);
+    g_assert_no_error(error);
+    for (guint side = 65536; side <= 131072; side *= 2) {
+        g_assert_null(g4_encoder_new(model, &(G4EncoderOptions){.image_size = side}, &error));
+        g_assert_error(error, G4_ERROR, G4_ERROR_SETTINGS);
+        g_assert_nonnull(strstr(error->message, "patches"));
+        g_clear_error(&error);
+    }
+    g_autoptr(G4Encoder) e = g4_encoder_new(
+        model, &(G4EncoderOptions){.resize = G4_RESIZE_ASPECT, .max_soft_tokens = G_MAXUINT},
+        &error);
+    g_assert_no_error(error);
+    g_assert_false(g4_encoder_prepare(e, 64, 64, &error));
+    g_assert_error(error, G4_ERROR, G4_ERROR_FRAME);
+    g_assert_nonnull(strstr(error->message, "patches"));
+    g_clear_error(&error);
+
+    /* One patch, one pixel, is the least. */
+    g_autoptr(G4Encoder) least =
+        g4_encoder_new(model, &(G4EncoderOptions){.image_size = 1, .threads = 2}, &error);
+    g_assert_no_error(error);
+    g_assert_true(g4_encoder_prepare(least, 1, 1, &error));
+    g_assert_cmpuint(g4_encoder_get_rows(least), ==, 1);
+    g_autofree float *tokens = encode(least, (const guint8[]){1, 2, 3}, 1, 1);
+    g_assert_cmpfloat(tokens[0], ==, 0.0f);
 }
 
 static void test_goes_on_after_a_size_that_fails(void)
@@ -298,6 +378,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/encoder/refuses-what-the-checkpoint-cannot-do",
                     test_refuses_what_the_checkpoint_cannot_do);
+    g_test_add_func("/encoder/more-patches-than-can-be-are-refused",
+                    test_more_patches_than_can_be_are_refused);
     g_test_add_func("/encoder/goes-on-after-a-size-that-fails",
                     test_goes_on_after_a_size_that_fails);
     g_test_add_func("/encoder/a-size-change-is-as-a-new-encoder",
