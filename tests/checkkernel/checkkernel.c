@@ -408,8 +408,8 @@ int main(int argc, char **argv)
         return 1;
     }
     if (expected != NULL && !g_str_equal(expected, g4_cpu_level_name(have))) {
-        fprintf(stderr, "checkkernel: --expect=%s: this processor's highest level is %s\n", expected,
-                g4_cpu_level_name(have));
+        fprintf(stderr, "checkkernel: --expect=%s: this processor's highest level is %s\n",
+                expected, g4_cpu_level_name(have));
         return 1;
     }
     if (list) {
