@@ -113,12 +113,12 @@ static gboolean is_space(gunichar c)
            c == 0x205f || c == 0x3000;
 }
 
-gsize g4_space_before(const char *text, gsize at)
+gsize g4_space_before(const char *text, gsize least, gsize at)
 {
-    while (at > 0) {
+    while (at > least) {
         gsize start = at - 1;
         gunichar c;
-        while (start > 0 && ((guint8)text[start] & 0xc0) == 0x80)
+        while (start > least && ((guint8)text[start] & 0xc0) == 0x80)
             start--;
         if (g4_utf8_decode(text + start, at - start, &c) == 0 || !is_space(c))
             break;

@@ -39,8 +39,8 @@ const G4AddedToken *g4_added_tokens_find(const G4AddedTokens *set, const char *t
                                          gsize from, gsize *at);
 
 /* Where the white space (Unicode's White_Space) that ends at, or begins at, `at` has its other
- * end. `text` is UTF-8. */
-gsize g4_space_before(const char *text, gsize at);
+ * end; before `at` it is not looked for beyond `least` <= at. `text` is UTF-8. */
+gsize g4_space_before(const char *text, gsize least, gsize at);
 gsize g4_space_after(const char *text, gsize length, gsize at);
 
 #endif /* G4_ADDED_TOKENS_H */

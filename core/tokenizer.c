@@ -162,13 +162,19 @@ static void cut_out(Encoding *e, const G4AddedTokens *set, const char *text, gsi
                     EncodePiece encode)
 {
     gsize done = 0, from = 0, at = 0;
+    gsize space = 0, space_end = 0; /* white space that was looked through: it is so only once */
     const G4AddedToken *token;
     while ((token = g4_added_tokens_find(set, text, length, from, &at)) != NULL) {
         gsize start = at, stop = from = at + token->length;
         if (token->lstrip)
-            start = MAX(g4_space_before(text, start), done);
-        if (token->rstrip)
-            stop = g4_space_after(text, length, stop);
+            start = done < start ? g4_space_before(text, done, start) : done;
+        if (token->rstrip) {
+            if (stop < space || stop > space_end) {
+                space = stop;
+                space_end = g4_space_after(text, length, stop);
+            }
+            stop = space_end;
+        }
         if (done < start)
             encode(e, text + done, start - done);
         if (start != stop)

@@ -330,6 +330,34 @@ static void test_long_word(void)
     g4_bpe_clear(&bpe);
 }
 
+/* White space that is a token and takes white space with it, on either side, and another that takes
+ * none: each of a million would look through all the others. */
+static void test_white_space_is_looked_through_once(void)
+{
+    static const char added[] = "{\"id\":%d,\"content\":\"%s\",\"single_word\":false,\"lstrip\":%s,"
+                                "\"rstrip\":%s,\"normalized\":false,\"special\":true}";
+    enum { N = 1 << 20 };
+    for (int strip = 1; strip < 4; strip++) {
+        g_autofree char *one = g_strdup_printf(added, 5, " ", strip & 1 ? "true" : "false",
+                                               strip & 2 ? "true" : "false");
+        g_autofree char *two = g_strdup_printf(added, 6, "\\t", "false", "false");
+        g_autofree char *document =
+            g_strdup_printf("{\"added_tokens\":[%s,%s]," MODEL "}", one, two);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(G4Tokenizer) tokenizer = parse(document, &error);
+        g_assert_no_error(error);
+        g_autofree char *text = g_strnfill(N, ' ');
+        for (int tabs = 0; tabs < 2; tabs++) {
+            g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(guint32));
+            g_assert_true(g4_tokenizer_encode(tokenizer, text, N, ids, NULL));
+            g_assert_cmpuint(ids->len, >=, 1);
+            g_assert_cmpuint(g_array_index(ids, guint32, 0), ==, 5);
+            for (int i = 1; i < N; i += 2)
+                text[i] = '\t';
+        }
+    }
+}
+
 static void test_limits(void)
 {
     /* Replaced by 64 times its size, a short text would take more than the limit. */
@@ -407,6 +435,8 @@ int main(int argc, char **argv)
     g_test_add_func("/tokenizer/text that is not UTF-8 is refused with its byte", test_utf8);
     g_test_add_func("/tokenizer/characters of all lengths", test_code_points);
     g_test_add_func("/tokenizer/a word of a million merges", test_long_word);
+    g_test_add_func("/tokenizer/white space is looked through once",
+                    test_white_space_is_looked_through_once);
     g_test_add_func("/tokenizer/texts and patterns are bounded", test_limits);
     g_test_add_func("/tokenizer/large ids allocate nothing", test_sparse_ids);
     g_test_add_func("/tokenizer/threads share one", test_threads);
