@@ -140,7 +140,8 @@ void g4_rgb_from_rgbx_neon(guint8 *dst, const guint8 *src, gsize pixels)
 
     for (; pixels - i >= 16; i += 16) {
         const uint8x16x4_t in = vld4q_u8(src + 4 * i);
-        vst3q_u8(dst + 3 * i, (uint8x16x3_t){{in.val[0], in.val[1], in.val[2]}});
+        const uint8x16x3_t rgb = {{in.val[0], in.val[1], in.val[2]}};
+        vst3q_u8(dst + 3 * i, rgb);
     }
     g4_rgb_from_rgbx_c(dst + 3 * i, src + 4 * i, pixels - i);
 }
@@ -160,9 +161,9 @@ void g4_rgb_from_rgba_neon(guint8 *dst, const guint8 *src, gsize pixels)
 
     for (; pixels - i >= 8; i += 8) {
         const uint8x8x4_t in = vld4_u8(src + 4 * i);
-        vst3_u8(dst + 3 * i, (uint8x8x3_t){{on_white(in.val[0], in.val[3]),
-                                            on_white(in.val[1], in.val[3]),
-                                            on_white(in.val[2], in.val[3])}});
+        const uint8x8x3_t rgb = {{on_white(in.val[0], in.val[3]), on_white(in.val[1], in.val[3]),
+                                  on_white(in.val[2], in.val[3])}};
+        vst3_u8(dst + 3 * i, rgb);
     }
     g4_rgb_from_rgba_c(dst + 3 * i, src + 4 * i, pixels - i);
 }
