@@ -84,7 +84,7 @@ G4_API G4Model *g4_model_open(const char *path, const G4ModelOptions *options, G
 G4_API G4Model *g4_model_ref(G4Model *model);
 G4_API void g4_model_unref(G4Model *model);
 
-/* Facts about an open model; strings live as long as the model. */
+/* Facts about an open model; strings are UTF-8 and live as long as the model. */
 G4_API const char *g4_model_get_name(const G4Model *model);      /* folder's or file's base name */
 G4_API const char *g4_model_get_digest(const G4Model *model);    /* 16 hex digits */
 G4_API const char *g4_model_get_kernels(const G4Model *model);   /* e.g. "avx2", "c+openblas" */

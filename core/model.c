@@ -221,7 +221,7 @@ G4Model *g4_model_open(const char *path, const G4ModelOptions *options, GError *
     }
     if (ok) {
         g_autofree char *whole = g_canonicalize_filename(path, NULL);
-        m->name = g_path_get_basename(whole);
+        m->name = g_filename_display_basename(whole);
     }
 
     g4_loader_clear(&l.loader);

@@ -208,7 +208,7 @@ G4TextModel *g4_text_model_open(const char *path, const G4ModelOptions *options,
     }
     if (ok) {
         g_autofree char *whole = g_canonicalize_filename(path, NULL);
-        m->name = g_path_get_basename(whole);
+        m->name = g_filename_display_basename(whole);
     }
     g4_loader_clear(&l.loader);
     if (!ok)

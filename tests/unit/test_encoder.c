@@ -335,6 +335,20 @@ static void test_digest_is_of_the_checkpoint(void)
     g_assert_cmpstr(g4_model_get_name(a), ==, "square");
 }
 
+/* Messages, buses and JSON carry a model's name: it is UTF-8 whatever the path is. */
+static void test_name_is_utf8(void)
+{
+    g_autoptr(TestFolder) folder = folder_new();
+    g_autofree char *path = g_build_filename(folder, "m\xff", NULL);
+    g_autoptr(GError) error = NULL;
+
+    write_tiny_patches(folder);
+    g_assert_cmpint(symlink(".", path), ==, 0);
+    g_autoptr(G4Model) model = g4_model_open(path, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(g4_model_get_name(model), ==, "m\xef\xbf\xbd");
+}
+
 /* The environment names the level; one that is not there is an error and not a silent default. */
 static void test_a_level_that_is_not_there_is_refused(void)
 {
@@ -392,6 +406,7 @@ int main(int argc, char **argv)
                     test_blas_threads_are_the_hosts_again);
 #endif
     g_test_add_func("/encoder/digest-is-of-the-checkpoint", test_digest_is_of_the_checkpoint);
+    g_test_add_func("/encoder/name-is-utf8", test_name_is_utf8);
     g_test_add_func("/encoder/a-level-that-is-not-there-is-refused",
                     test_a_level_that_is_not_there_is_refused);
     g_test_add_func("/encoder/mean-is-of-length-one", test_mean_is_of_length_one);
