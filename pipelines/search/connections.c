@@ -14,7 +14,7 @@ struct Connections {
     GSocketListener *listener;
     GCancellable *cancellable;
     GSocketAddress *address; /* as it was bound */
-    GQueue open;             /* of GSocketConnection, the oldest first; libsoup has the references */
+    GQueue open; /* of GSocketConnection, the oldest first; libsoup has the references */
     guint most, pause;
 };
 

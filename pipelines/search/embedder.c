@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct Embedder {
-    char *path;
+    char *path, *digest, *text_digest;
     EmbedderOptions options;
     G4Model *vision;
     G4Encoder *eye;
@@ -20,8 +20,9 @@ Embedder *embedder_new(const EmbedderOptions *options)
     Embedder *e = g_new0(Embedder, 1);
 
     e->path = g_strdup(options->path);
+    e->digest = g_strdup(options->digest);
+    e->text_digest = g_strdup(options->text_digest);
     e->options = *options;
-    e->options.path = e->path;
     return e;
 }
 
@@ -34,6 +35,8 @@ void embedder_free(Embedder *e)
     g_clear_pointer(&e->text, g4_text_model_unref);
     g_clear_pointer(&e->vision, g4_model_unref);
     g_free(e->path);
+    g_free(e->digest);
+    g_free(e->text_digest);
     g_free(e);
 }
 
@@ -42,11 +45,28 @@ gboolean embedder_is_joint(const Embedder *e)
     return g4_text_model_exists(e->path);
 }
 
+/* FALSE and `error` where `wanted` is another one: its vectors would be compared with others. */
+static gboolean check_digest(const Embedder *e, const char *what, const char *found,
+                             const char *wanted, GError **error)
+{
+    if (!wanted || g_str_equal(found, wanted))
+        return TRUE;
+    g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
+                "%s: its %s has the digest %s, the index was made with %s; name the checkpoint "
+                "that made it by --model, or index with this one and --replace",
+                e->path, what, found, wanted);
+    return FALSE;
+}
+
 static gboolean open_text(Embedder *e, GError **error)
 {
-    if (!e->text)
+    if (!e->text) {
         e->text = g4_text_model_open(e->path, &(G4ModelOptions){.precision = e->options.precision},
                                      error);
+        if (e->text && !check_digest(e, "text encoder", g4_text_model_get_digest(e->text),
+                                     e->text_digest, error))
+            g_clear_pointer(&e->text, g4_text_model_unref);
+    }
     if (e->text && !e->reader)
         e->reader = g4_text_encoder_new(
             e->text, &(G4TextEncoderOptions){.threads = e->options.threads}, error);
@@ -55,9 +75,13 @@ static gboolean open_text(Embedder *e, GError **error)
 
 static gboolean open_vision(Embedder *e, GError **error)
 {
-    if (!e->vision)
+    if (!e->vision) {
         e->vision =
             g4_model_open(e->path, &(G4ModelOptions){.precision = e->options.precision}, error);
+        if (e->vision && !check_digest(e, "vision tower", g4_model_get_digest(e->vision),
+                                       e->digest, error))
+            g_clear_pointer(&e->vision, g4_model_unref);
+    }
     if (e->vision && !e->eye)
         e->eye = g4_encoder_new(e->vision,
                                 &(G4EncoderOptions){.threads = e->options.threads,
@@ -69,11 +93,6 @@ static gboolean open_vision(Embedder *e, GError **error)
 const char *embedder_text_digest(Embedder *e, GError **error)
 {
     return open_text(e, error) ? g4_text_model_get_digest(e->text) : NULL;
-}
-
-const char *embedder_digest(Embedder *e, GError **error)
-{
-    return open_vision(e, error) ? g4_model_get_digest(e->vision) : NULL;
 }
 
 static gboolean find_prompt(Embedder *e, const char *name, const char **prompt, GError **error)

@@ -14,9 +14,12 @@ typedef struct {
     G4Precision precision;
     guint threads;         /* 0: all cores */
     guint max_soft_tokens; /* of pictures; 0: the checkpoint's */
+    /* Those of the checkpoint that is expected; NULL: any. */
+    const char *digest, *text_digest;
 } EmbedderOptions;
 
-/* Opens what is needed when it is needed: a text asks for no vision tower. One caller at a time. */
+/* Opens what is needed when it is needed: a text asks for no vision tower. What has another digest
+ * than expected is an error then. One caller at a time. */
 typedef struct Embedder Embedder;
 
 Embedder *embedder_new(const EmbedderOptions *options);
@@ -24,8 +27,6 @@ void embedder_free(Embedder *embedder); /* NULL allowed */
 
 /* The digest of the text encoder; the embedder's. NULL and `error` where there is none. */
 const char *embedder_text_digest(Embedder *embedder, GError **error);
-/* The digest of the vision tower; the same. */
-const char *embedder_digest(Embedder *embedder, GError **error);
 
 /* Whether the checkpoint puts texts and pictures into one space. */
 gboolean embedder_is_joint(const Embedder *embedder);

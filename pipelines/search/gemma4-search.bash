@@ -9,7 +9,7 @@ _gemma4_search()
 
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words=$("${COMP_WORDS[0]}" --help 2>/dev/null | sed -n 's/^ *gemma4-search  *\([a-z]*\) .*/\1/p')
+        words=$("${COMP_WORDS[0]}" --help 2>/dev/null | sed -n 's/^  gemma4-search \([a-z]*\) .*/\1/p')
         words="$words --help --version"
     else
         case $before in

@@ -87,31 +87,20 @@ gboolean options_parse(Options *options, const GOptionEntry *entries, const char
 Embedder *options_embedder(const Options *options, const StoreModel *model, GError **error)
 {
     const char *path = options->model ? options->model : model ? model->path : NULL;
-    g_autoptr(Embedder) embedder = NULL;
 
     if (!path) {
         g_set_error(error, G4_ERROR, G4_ERROR_MISSING, "--model DIR is missing%s",
                     model ? ": the index does not say which checkpoint made it" : "");
         return NULL;
     }
-    embedder = embedder_new(&(EmbedderOptions){
+    return embedder_new(&(EmbedderOptions){
         .path = path,
         .precision = options->precision,
         .threads = (guint)options->threads,
         .max_soft_tokens = options->max_soft_tokens ? (guint)options->max_soft_tokens
                            : model                  ? model->max_soft_tokens
                                                     : 0,
+        .digest = model ? model->digest : NULL,
+        .text_digest = model ? model->text_digest : NULL,
     });
-    if (!options->model || !model || !model->text_digest || !g_str_equal(model->kind, "joint"))
-        return g_steal_pointer(&embedder);
-    const char *digest = embedder_text_digest(embedder, error);
-    if (!digest)
-        return NULL;
-    if (!g_str_equal(digest, model->text_digest)) {
-        g_set_error(error, G4_ERROR, G4_ERROR_SETTINGS,
-                    "%s: its text encoder has the digest %s, the index was made with %s", path,
-                    digest, model->text_digest);
-        return NULL;
-    }
-    return g_steal_pointer(&embedder);
 }

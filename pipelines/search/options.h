@@ -43,8 +43,8 @@ gboolean options_parse(Options *options, const GOptionEntry *entries, const char
 int options_fail(GError *error);
 
 /* An embedder of --model, or of the checkpoint that made the index, with the index's budget for
- * pictures. `model` may be NULL. NULL and `error` where neither names one, or where --model's
- * digest is another one than the index's. */
+ * pictures; what it opens must have the index's digests. `model` may be NULL. NULL and `error`
+ * where neither names one. */
 Embedder *options_embedder(const Options *options, const StoreModel *model, GError **error);
 
 #endif /* SEARCH_OPTIONS_H */

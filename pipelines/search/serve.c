@@ -323,8 +323,8 @@ static json_t *film_json(const StoreStream *stream)
     g_autofree char *ns = g_strdup_printf("%" G_GINT64_FORMAT, MAX(0, stream->last) / 2);
 
     return json_pack("{s:I, s:o, s:f, s:s, s:I}", "film", (json_int_t)stream->id, "name",
-                     reply_text(answer_short_name(stream)), "length", (double)length / 1e9, "ns", ns,
-                     "frames", (json_int_t)stream->n);
+                     reply_text(answer_short_name(stream)), "length", (double)length / 1e9, "ns",
+                     ns, "frames", (json_int_t)stream->n);
 }
 
 static void on_index_request(Serve *serve, SoupServerMessage *message)
@@ -352,7 +352,8 @@ static void on_search_request(Serve *serve, SoupServerMessage *message, GHashTab
     const char *text = query ? g_hash_table_lookup(query, "q") : NULL;
 
     if (!text || !*text || strlen(text) > MOST_TEXT || !g_utf8_validate(text, -1, NULL)) {
-        reply_refuse(message, SOUP_STATUS_BAD_REQUEST, "q is a text of at most 8192 bytes in UTF-8");
+        reply_refuse(message, SOUP_STATUS_BAD_REQUEST,
+                     "q is a text of at most 8192 bytes in UTF-8");
         return;
     }
     Work *work = work_new(serve, message);
@@ -367,7 +368,7 @@ static void on_similar_request(Serve *serve, SoupServerMessage *message)
         return;
     }
     Work *work = work_new(serve, message);
-    work->picture = 
+    work->picture =
         soup_message_body_flatten(soup_server_message_get_request_body(message));
     push_work(serve->questions, work);
 }

@@ -60,7 +60,7 @@ told()
     diff "$tmp/has" "$tmp/tells"
 }
 
-commands=$("$search" --help | sed -n 's/^ *gemma4-search  *\([a-z]*\) .*/\1/p')
+commands=$("$search" --help | sed -n 's/^  gemma4-search \([a-z]*\) .*/\1/p')
 for command in $commands; do
     check "the manual page has the options of $command" told "$command"
     check "and $command itself" sh -c 'grep -qx "\.Cm $1" "$2" && grep -q "^\.It Cm .*$1" "$2"' sh \
@@ -79,6 +79,7 @@ completes()
         [ "${COMPREPLY[*]}" = "$expected" ]' bash "$G4_SOURCE" "$search" "$@"
 }
 check 'bash completes commands' completes i 'index info'
+check 'and nothing that is none' completes f ''
 check 'and their options' completes query --s '--sheet'
 check 'and a precision' completes query --precision b bf16
 check 'and files' completes index "$here/test_pro" "$here/test_program.sh"
@@ -145,6 +146,8 @@ refuses 'pooled vectors are not searched by text' 'cannot be searched by text' s
     sh "$search" "$tmp/sea.mov" "$tmp/pooled.db" "$pooled"
 check 'but by a picture' says '/sea.mov' \
     "$search" similar "$tmp/sea.mov@0:02" --db "$tmp/pooled.db"
+refuses 'but not by the eyes of another checkpoint, whose vectors are as long' 'its vision tower has' \
+    "$search" similar "$tmp/sea.mov@0:02" --db "$tmp/pooled.db" --model "$G4_TEST_DATA/cases/aspect"
 refuses 'a missing index is named' 'none.db: No such file' \
     "$search" query car --db "$tmp/none.db"
 refuses 'a file that is no index is refused' 'text.mov' \
