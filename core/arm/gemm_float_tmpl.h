@@ -79,7 +79,7 @@ static inline __attribute__((always_inline)) void tile(const int height, const f
 #define STEP(kk)                                                                                   \
     do {                                                                                           \
         float32x4_t w[2];                                                                          \
-        widen(b + (kk) * NR, w);                                                                   \
+        widen(b + (kk)*NR, w);                                                                     \
         _Pragma("GCC unroll 8") for (int i = 0; i < height; i++)                                   \
         {                                                                                          \
             sum[i][0] = vfmaq_laneq_f32(sum[i][0], w[0], x[i], kk);                                \
@@ -120,8 +120,7 @@ static void run(const void *rows_of_a, gsize a_stride, guint rows, const void *p
             const float *a = (const float *)rows_of_a + at;
             const Weight *b = lane_at((void *)packed, in, n0 + j, k0 + at);
 #define TILE(i, height)                                                                            \
-    tile(height, a + (i) * lda, lda, b, MIN(k - at, KC), c + (i) * ldc + j, ldc,                   \
-         accumulate || at > 0)
+    tile(height, a + (i)*lda, lda, b, MIN(k - at, KC), c + (i)*ldc + j, ldc, accumulate || at > 0)
             TILES(rows, TILE);
 #undef TILE
         }

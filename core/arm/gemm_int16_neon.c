@@ -159,11 +159,9 @@ static void load(void *a, gsize a_stride, const float *x, gsize x_stride, guint 
 
 /* c[height, NR] (+)= a[height, k] panel[k, NR] times their rows' scales, which stand ahead of the
  * rows, and their columns'. `a` is at the k that comes first. */
-static inline __attribute__((always_inline)) void tile(const int height, const guint8 *row,
-                                                       gsize a_stride, const gint16 *a,
-                                                       const gint16 *b, guint k,
-                                                       const float32x4_t columns[2], float *c,
-                                                       gsize ldc, gboolean accumulate)
+static inline __attribute__((always_inline)) void
+tile(const int height, const guint8 *row, gsize a_stride, const gint16 *a, const gint16 *b, guint k,
+     const float32x4_t columns[2], float *c, gsize ldc, gboolean accumulate)
 {
     const gsize stride = a_stride / sizeof *a;
     int32x4_t sum[FIRST_HEIGHT][2];
@@ -181,7 +179,7 @@ static inline __attribute__((always_inline)) void tile(const int height, const g
         }
 #define STEP(kk)                                                                                   \
     do {                                                                                           \
-        const int16x8_t w = vld1q_s16(b + (kk) * NR);                                              \
+        const int16x8_t w = vld1q_s16(b + (kk)*NR);                                                \
         _Pragma("GCC unroll 8") for (int i = 0; i < height; i++)                                   \
         {                                                                                          \
             sum[i][0] = vmlal_laneq_s16(sum[i][0], vget_low_s16(w), x[i], kk);                     \
@@ -212,8 +210,7 @@ static inline __attribute__((always_inline)) void tile(const int height, const g
         memcpy(&own, row, sizeof own);
 #pragma GCC unroll 2
         for (int v = 0; v < 2; v++) {
-            const float32x4_t y =
-                vmulq_f32(vcvtq_f32_s32(sum[i][v]), vmulq_n_f32(columns[v], own));
+            const float32x4_t y = vmulq_f32(vcvtq_f32_s32(sum[i][v]), vmulq_n_f32(columns[v], own));
             vst1q_f32(c + 4 * v, accumulate ? vaddq_f32(vld1q_f32(c + 4 * v), y) : y);
         }
     }
@@ -232,8 +229,8 @@ static void multiply(const guint8 *a, gsize a_stride, guint rows, const void *pa
             const gint16 *b = lane_at((void *)packed, in, n0 + j, k0 + at);
             const gint16 *values = (const gint16 *)(a + INT16_ROW_HEADER) + at;
 #define TILE(i, height)                                                                            \
-    tile(height, a + (i) * a_stride, a_stride, values + (i) * (a_stride / sizeof *values), b,      \
-         MIN(k - at, G4_INT16_SUM), columns, c + (i) * ldc + j, ldc, accumulate || at > 0)
+    tile(height, a + (i)*a_stride, a_stride, values + (i) * (a_stride / sizeof *values), b,        \
+         MIN(k - at, G4_INT16_SUM), columns, c + (i)*ldc + j, ldc, accumulate || at > 0)
             TILES(rows, TILE);
 #undef TILE
         }

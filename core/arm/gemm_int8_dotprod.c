@@ -30,7 +30,7 @@ static inline __attribute__((always_inline)) void sum_tile(const int height, con
             x[i] = vld1q_s8(a + i * a_stride);
 #define GROUP(g)                                                                                   \
     do {                                                                                           \
-        const int8x16_t b0 = vld1q_s8(b + (g) * KR * NR), b1 = vld1q_s8(b + (g) * KR * NR + 16);   \
+        const int8x16_t b0 = vld1q_s8(b + (g)*KR * NR), b1 = vld1q_s8(b + (g)*KR * NR + 16);       \
         _Pragma("GCC unroll 8") for (int i = 0; i < height; i++)                                   \
         {                                                                                          \
             sum[i][0] = vdotq_laneq_s32(sum[i][0], b0, x[i], g);                                   \

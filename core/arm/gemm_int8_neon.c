@@ -45,8 +45,7 @@ static inline __attribute__((always_inline)) void sum_tile(const int height, con
     }
 #pragma GCC unroll 4
     for (int i = 0; i < height; i++)
-        sums[i][0] = vpaddq_s32(vpaddq_s32(sum[i][0], sum[i][1]),
-                                vpaddq_s32(sum[i][2], sum[i][3]));
+        sums[i][0] = vpaddq_s32(vpaddq_s32(sum[i][0], sum[i][1]), vpaddq_s32(sum[i][2], sum[i][3]));
 }
 
 #include "gemm_int8_tmpl.h"

@@ -35,10 +35,10 @@ static float largest_weight(const float *row, guint n)
 /* Whole floats -128 .. 127 as bytes. */
 static inline int8x16_t to_bytes(const float32x4_t q[4])
 {
-    const int16x8_t lo = vcombine_s16(vmovn_s32(vcvtq_s32_f32(q[0])),
-                                      vmovn_s32(vcvtq_s32_f32(q[1])));
-    const int16x8_t hi = vcombine_s16(vmovn_s32(vcvtq_s32_f32(q[2])),
-                                      vmovn_s32(vcvtq_s32_f32(q[3])));
+    const int16x8_t lo =
+        vcombine_s16(vmovn_s32(vcvtq_s32_f32(q[0])), vmovn_s32(vcvtq_s32_f32(q[1])));
+    const int16x8_t hi =
+        vcombine_s16(vmovn_s32(vcvtq_s32_f32(q[2])), vmovn_s32(vcvtq_s32_f32(q[3])));
     return vcombine_s8(vmovn_s16(lo), vmovn_s16(hi));
 }
 
@@ -125,11 +125,9 @@ static void load(void *a, gsize a_stride, const float *x, gsize x_stride, guint 
 }
 
 /* c[height, NR] (+)= scaled (a[height, k] panel[k, NR] + (128 - zero) * weights[NR]) */
-static inline __attribute__((always_inline)) void tile(const int height, const guint8 *a,
-                                                       gsize a_stride, const gint8 *b, guint k,
-                                                       const float *scales,
-                                                       const int32x4_t weights[NR / 4], float *c,
-                                                       gsize ldc, gboolean accumulate)
+static inline __attribute__((always_inline)) void
+tile(const int height, const guint8 *a, gsize a_stride, const gint8 *b, guint k,
+     const float *scales, const int32x4_t weights[NR / 4], float *c, gsize ldc, gboolean accumulate)
 {
     int32x4_t sums[FIRST_HEIGHT][NR / 4];
 
@@ -168,8 +166,8 @@ static void run(const void *rows_of_a, gsize a_stride, guint rows, const void *p
                 weights[v] = vaddq_s32(weights[v], vld1q_s32(all_sums + g * columns + j + 4 * v));
         }
 #define TILE(i, height)                                                                            \
-    tile(height, a + (i) * a_stride, a_stride, b, int8_round_up(k, KR), scales + j, weights,       \
-         c + (i) * ldc + j, ldc, accumulate)
+    tile(height, a + (i)*a_stride, a_stride, b, int8_round_up(k, KR), scales + j, weights,         \
+         c + (i)*ldc + j, ldc, accumulate)
         TILES(rows, TILE);
 #undef TILE
     }

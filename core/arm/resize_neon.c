@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define ROUND (1 << (G4_RESIZE_BITS - 1))
-#define ROWS 4 /* that the horizontal kernel takes at once: their sums hide each other's latency */
+#define ROWS 4 /* of the horizontal kernel: their sums hide each other's latency */
 
 /* An index that is none gives 0. */
 #define NONE 255, 255, 255

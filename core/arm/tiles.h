@@ -12,15 +12,15 @@
         guint first_row = 0;                                                                       \
         for (; first_row + FIRST_HEIGHT <= (rows); first_row += FIRST_HEIGHT)                      \
             TILE(first_row, FIRST_HEIGHT);                                                         \
-        if (FIRST_HEIGHT == 8 && ((rows) & 4)) {                                                   \
+        if (FIRST_HEIGHT == 8 && ((rows)&4)) {                                                     \
             TILE(first_row, 4);                                                                    \
             first_row += 4;                                                                        \
         }                                                                                          \
-        if ((rows) & 2) {                                                                          \
+        if ((rows)&2) {                                                                            \
             TILE(first_row, 2);                                                                    \
             first_row += 2;                                                                        \
         }                                                                                          \
-        if ((rows) & 1)                                                                            \
+        if ((rows)&1)                                                                              \
             TILE(first_row, 1);                                                                    \
     } while (0)
 
