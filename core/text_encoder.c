@@ -489,9 +489,10 @@ static gboolean too_long(GError **error, const char *what, gsize n, gsize most)
 static gboolean append_text(GString *text, const char *more, gssize length, GError **error)
 {
     const gsize n = length < 0 ? strlen(more) : (gsize)length;
+    const gsize most = MAX_TEXT - MIN(text->len, MAX_TEXT); /* pictures may be more */
 
-    if (n > MAX_TEXT - text->len)
-        return too_long(error, "bytes of text", n, MAX_TEXT - text->len);
+    if (n > most)
+        return too_long(error, "bytes of text", n, most);
     g_string_append_len(text, more, (gssize)n);
     return TRUE;
 }
@@ -536,15 +537,21 @@ static gboolean append_media(G4TextEncoder *e, const G4Part *part, GError **erro
 static gboolean tokenize(G4TextEncoder *e, const char *prompt, const G4Part *parts, guint n_parts,
                          GError **error)
 {
+    guint64 rows = 0;
+
     g_string_truncate(e->text, 0);
     g_array_set_size(e->ids, 0);
     if (prompt && !append_text(e->text, prompt, -1, error))
         return FALSE;
-    for (guint i = 0; i < n_parts; i++)
+    for (guint i = 0; i < n_parts; i++) {
         if (parts[i].kind == G4_PART_TEXT
                 ? !append_text(e->text, parts[i].text, parts[i].length, error)
                 : !append_media(e, &parts[i], error))
             return FALSE;
+        rows += parts[i].kind != G4_PART_TEXT ? parts[i].rows : 0;
+        if (rows > G4_TEXT_MAX_TOKENS)
+            return too_long(error, "soft tokens of an input", rows, G4_TEXT_MAX_TOKENS);
+    }
     if (!g4_tokenizer_encode(e->model->tokenizer, e->text->str, e->text->len, e->ids, error))
         return FALSE;
     if (e->ids->len > G4_TEXT_MAX_TOKENS)

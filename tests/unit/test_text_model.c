@@ -391,7 +391,19 @@ static void inputs_that_cannot_be_are_refused(void)
     assert_input_refused(encoder, &picture, 1, G4_ERROR_SETTINGS, "0 soft tokens");
     picture.rows = 1u << 30;
     assert_input_refused(encoder, &picture, 1, G4_ERROR_SETTINGS, "1073741824 soft tokens|8192");
+    /* Many that are short are as long: not one of a million is written out to be counted. */
+    enum { MANY = 1 << 20 };
+    g_autofree G4Part *many = g_new(G4Part, MANY);
     picture.rows = 3;
+    for (guint i = 0; i < MANY; i++)
+        many[i] = picture;
+    assert_input_refused(encoder, many, MANY, G4_ERROR_SETTINGS, "8193 soft tokens|8192");
+    /* Text up to its limit, a picture, and one byte of text. */
+    g_autofree char *longest = g_strnfill(4 << 20, 'a');
+    const G4Part full[] = {{.kind = G4_PART_TEXT, .text = longest, .length = -1},
+                           picture,
+                           {.kind = G4_PART_TEXT, .text = "a", .length = -1}};
+    assert_input_refused(encoder, full, 3, G4_ERROR_SETTINGS, "1 bytes of text|at most 0");
     tokens[40] = NAN;
     assert_input_refused(encoder, &picture, 1, G4_ERROR_SETTINGS, "soft token 1 of 3|not finite");
     tokens[40] = 0.0f;
