@@ -4,6 +4,7 @@
  */
 #include "workers.h"
 #include "gemma4.h"
+#include "quota.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -538,32 +539,6 @@ void g4_workers_split(guint total, guint unit, guint worker, guint n_workers, gu
     *last = (guint)MIN(b, total);
 }
 
-/* Cores that the CPU controllers of cgroup v2 (cpu.max) and v1 leave, over all parents that can
- * be seen; 0 where no quota is set. */
-static guint cgroup_quota(void)
-{
-    static const char *const files[][2] = {
-        {"/sys/fs/cgroup/cpu.max", NULL},
-        {"/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"},
-    };
-
-    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
-        g_autofree char *text = NULL, *period_text = NULL;
-        if (!g_file_get_contents(files[i][0], &text, NULL, NULL))
-            continue;
-        char *end = text;
-        const gint64 quota = g_ascii_strtoll(text, &end, 10);
-        if (end == text) /* "max" */
-            continue;
-        if (files[i][1] && g_file_get_contents(files[i][1], &period_text, NULL, NULL))
-            end = period_text;
-        const gint64 period = g_ascii_strtoll(end, NULL, 10);
-        if (quota > 0 && period > 0)
-            return (guint)MIN((quota + period - 1) / period, 4096);
-    }
-    return 0;
-}
-
 guint g4_default_threads(void)
 {
     cpu_set_t set;
@@ -573,6 +548,7 @@ guint g4_default_threads(void)
         n = MAX(CPU_COUNT(&set), 1);
     else
         n = MAX(g_get_num_processors(), 1);
-    const guint quota = cgroup_quota();
-    return quota ? MIN(n, quota) : n;
+    const guint quota = g4_cpu_quota("/");
+    n = quota ? MIN(n, quota) : n;
+    return MIN(n, G4_MOST_WORKERS);
 }
