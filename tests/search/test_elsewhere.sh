@@ -5,9 +5,7 @@
 # NumPy and sqlite-vec out of its database, by pgvector and Milvus out of JSON Lines.
 set -u
 . "$G4_SOURCE/tests/pipelines/tap.sh"
-here=$G4_SOURCE/tests/search
-search=$G4_BUILD/pipelines/search/gemma4-search
-joint=$G4_TEST_DATA/embedding_case
+. "$G4_SOURCE/tests/search/films.sh"
 text='a red car'
 
 has_module()
@@ -27,14 +25,8 @@ same_top_of_vector()
     same_top "$@" <"$tmp/vector.json"
 }
 
-"$python" "$here/films.py" "$tmp"
-for film in sea:96:64 street:96:64 tower:64:96; do
-    IFS=: read -r name width height <<EOF
-$film
-EOF
-    gst-launch-1.0 -q filesrc location="$tmp/$name.rgb" blocksize=$((width * height * 3)) \
-        ! rawvideoparse format=rgb width="$width" height="$height" framerate=2/1 \
-        ! videoconvert ! pngenc ! qtmux ! filesink location="$tmp/$name.mov"
+make_films sea street tower
+for name in sea street tower; do
     check "$name as JSON Lines" "$G4_PIPELINES/embed_film.sh" "$joint" "$tmp/$name.mov" \
         "$tmp/$name.mov" precision=f32
 done

@@ -4,15 +4,11 @@
 # gemma4-search serve: what the page asks for, and what others might.
 set -u
 . "$G4_SOURCE/tests/pipelines/tap.sh"
-here=$G4_SOURCE/tests/search
-search=$G4_BUILD/pipelines/search/gemma4-search
+. "$G4_SOURCE/tests/search/films.sh"
 
-"$python" "$here/films.py" "$tmp"
-gst-launch-1.0 -q filesrc location="$tmp/sea.rgb" blocksize=$((96 * 64 * 3)) \
-    ! rawvideoparse format=rgb width=96 height=64 framerate=2/1 \
-    ! videoconvert ! pngenc ! qtmux ! filesink location="$tmp/sea.mov"
-"$search" index "$tmp/sea.mov" --db "$tmp/sea.db" --model "$G4_TEST_DATA/embedding_case" \
-    --precision f32 --rate 0 >/dev/null 2>&1
+make_films sea
+"$search" index "$tmp/sea.mov" --db "$tmp/sea.db" --model "$joint" --precision f32 \
+    --rate 0 >/dev/null 2>&1
 # Few descriptors, so that a crowd has them all.
 (
     ulimit -n 100
