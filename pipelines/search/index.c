@@ -339,6 +339,8 @@ static gboolean on_message(GstBus *bus, GstMessage *message, gpointer data)
             give_up(job->index, g_steal_pointer(&error));
         else if (job->live)
             lose_live(job, error->message);
+        else if (g_error_matches(error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN))
+            end_job(job, "no video in it, or no decoder for it is installed");
         else
             end_job(job, error->message);
         return G_SOURCE_REMOVE;
@@ -690,7 +692,8 @@ int index_command(Options *options, int argc, char **argv)
     gboolean live = TRUE;
     for (guint i = 0; i < index.jobs->len; i++)
         live = live && ((Job *)index.jobs->pdata[i])->live;
-    describe(&index);
+    if (index.store)
+        describe(&index);
     g_ptr_array_unref(index.jobs);
     if (!index.fatal && !index.described && index.store)
         describe(&index); /* the last rows were written just now */

@@ -2,6 +2,7 @@
  *
  * gemma4-search remove, embed and info.
  */
+#include "printable.h"
 #include "searcher.h"
 #include "timecode.h"
 
@@ -39,7 +40,8 @@ int remove_command(Options *options, int argc, char **argv)
         }
         if (!store_forget_stream(store, stream->id, FALSE, &error))
             return options_fail(error);
-        printf("%s: %" G_GUINT64_FORMAT " embeddings removed\n", stream->name, stream->n);
+        g_autofree char *line = printable(stream->name);
+        printf("%s: %" G_GUINT64_FORMAT " embeddings removed\n", line, stream->n);
     }
     /* Ids that were freed may be given again: nobody is to take them for what they were. */
     vectors_discard(options->db);
@@ -134,8 +136,9 @@ static int print_index(const char *path)
     for (guint i = 0; i < streams->len; i++) {
         const StoreStream *stream = streams->pdata[i];
         g_autofree char *last = timecode_format(stream->last, 0);
+        g_autofree char *name = printable(stream->name);
         printf("%9" G_GUINT64_FORMAT "  %9s  %s%s\n", stream->n, stream->last >= 0 ? last : "-",
-               stream->name, stream->done ? "" : "  (not finished)");
+               name, stream->done ? "" : "  (not finished)");
     }
     return EXIT_FINE;
 }

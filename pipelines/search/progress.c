@@ -4,6 +4,8 @@
  */
 #include "progress.h"
 
+#include "printable.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -49,8 +51,9 @@ void progress_print(Progress *progress, const char *format, ...)
     va_start(arguments, format);
     text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
+    g_autofree char *line = printable(text);
     clear_line(progress);
-    g_printerr("%s\n", text);
+    g_printerr("%s\n", line);
 }
 
 void progress_show(Progress *progress, double fraction, const char *text)
@@ -72,7 +75,7 @@ void progress_show(Progress *progress, double fraction, const char *text)
     g_string_append(line, text);
     glong columns =
         ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1 : 79;
-    g_autofree char *valid = g_utf8_make_valid(line->str, -1);
+    g_autofree char *valid = printable(line->str);
     g_autofree char *cut = g_utf8_substring(valid, 0, MIN(columns, g_utf8_strlen(valid, -1)));
     fprintf(stderr, "\r\033[K%s", cut);
     fflush(stderr);

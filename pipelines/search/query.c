@@ -2,6 +2,7 @@
  *
  * gemma4-search query and similar: the best moments, as lines, JSON or a contact sheet.
  */
+#include "printable.h"
 #include "searcher.h"
 #include "sheet.h"
 #include "timecode.h"
@@ -47,8 +48,8 @@ static void print_lines(const GArray *answers)
         g_autofree char *span = strcmp(start, end) == 0
                                     ? g_strdup("")
                                     : g_strdup_printf("(%s to %s)", start, end);
-        printf("%9s  %-18s  %7.4f  %s\n", best, span, (double)answer->moment.score,
-               answer->stream->name);
+        g_autofree char *name = printable(answer->stream->name);
+        printf("%9s  %-18s  %7.4f  %s\n", best, span, (double)answer->moment.score, name);
     }
 }
 

@@ -88,6 +88,14 @@ static gboolean check_tables(Store *store, StoreMode mode, GError **error)
     if (application == GST_EMBEDDING_SCHEMA_APPLICATION_ID &&
         version == GST_EMBEDDING_SCHEMA_VERSION)
         return TRUE;
+    if (application == GST_EMBEDDING_SCHEMA_APPLICATION_ID &&
+        version > GST_EMBEDDING_SCHEMA_VERSION) {
+        g_set_error(error, STORE_ERROR, STORE_ERROR_FOREIGN,
+                    "%s: an index of a newer gemma4-search: user_version %" G_GINT64_FORMAT
+                    ", this one knows %d",
+                    store->path, version, GST_EMBEDDING_SCHEMA_VERSION);
+        return FALSE;
+    }
     g_set_error(error, STORE_ERROR, STORE_ERROR_FOREIGN,
                 "%s: not an index: application_id %" G_GINT64_FORMAT " and user_version "
                 "%" G_GINT64_FORMAT ", expected %d and %d",
@@ -96,9 +104,29 @@ static gboolean check_tables(Store *store, StoreMode mode, GError **error)
     return FALSE;
 }
 
+/* Of a file that nobody can write: without a log it is all there is, and does not change. SQLite
+ * wants to be told so, as it cannot make the memory that readers and writers share. */
+static gboolean open_unchanging(Store *store)
+{
+    g_autofree char *log = g_strconcat(store->path, "-wal", NULL);
+    g_autofree char *full = g_canonicalize_filename(store->path, NULL);
+    g_autofree char *uri = g_filename_to_uri(full, NULL, NULL);
+    g_autofree char *immutable = g_strconcat(uri ? uri : "", "?immutable=1", NULL);
+    int code = sqlite3_errcode(store->db);
+    GStatBuf st;
+
+    if ((code != SQLITE_READONLY && code != SQLITE_CANTOPEN) || !uri ||
+        (g_stat(log, &st) == 0 && st.st_size > 0))
+        return FALSE;
+    sqlite3_close(store->db);
+    return sqlite3_open_v2(immutable, &store->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) ==
+           SQLITE_OK;
+}
+
 Store *store_open(const char *path, StoreMode mode, GError **error)
 {
     g_autoptr(Store) store = g_new0(Store, 1);
+    g_autoptr(GError) problem = NULL;
 
     store->path = g_strdup(path);
     if (mode == STORE_READ && g_access(path, R_OK) < 0) {
@@ -116,9 +144,16 @@ Store *store_open(const char *path, StoreMode mode, GError **error)
     /* A reader that leaves moves nothing about: what vectors.c knows of the file stays true. */
     if (mode == STORE_READ)
         sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    if (!check_tables(store, mode, error))
-        return NULL;
-    return g_steal_pointer(&store);
+    if (check_tables(store, mode, &problem))
+        return g_steal_pointer(&store);
+    if (mode == STORE_READ && g_error_matches(problem, STORE_ERROR, STORE_ERROR_SQLITE) &&
+        open_unchanging(store)) {
+        if (!check_tables(store, mode, error))
+            return NULL;
+        return g_steal_pointer(&store);
+    }
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return NULL;
 }
 
 static char *column(sqlite3_stmt *statement, int i)

@@ -5,10 +5,7 @@
 # what cannot be decoded, what is not an index.
 set -u
 . "$G4_SOURCE/tests/pipelines/tap.sh"
-here=$G4_SOURCE/tests/search
-search=$G4_BUILD/pipelines/search/gemma4-search
-joint=$G4_TEST_DATA/embedding_case
-pooled=$G4_TEST_DATA/cases/embeddinggemma2
+. "$G4_SOURCE/tests/search/films.sh"
 
 # ask INDEX SQL: what SQLite says.
 ask()
@@ -84,15 +81,7 @@ check 'and their options' completes query --s '--sheet'
 check 'and a precision' completes query --precision b bf16
 check 'and files' completes index "$here/test_pro" "$here/test_program.sh"
 
-"$python" "$here/films.py" "$tmp"
-for film in sea:96:64 street:96:64 tower:64:96; do
-    IFS=: read -r name width height <<EOF
-$film
-EOF
-    gst-launch-1.0 -q filesrc location="$tmp/$name.rgb" blocksize=$((width * height * 3)) \
-        ! rawvideoparse format=rgb width="$width" height="$height" framerate=2/1 \
-        ! videoconvert ! pngenc ! qtmux ! filesink location="$tmp/$name.mov"
-done
+make_films sea street tower
 
 check 'three films are indexed, two at once' "$search" index "$tmp/sea.mov" "$tmp/street.mov" \
     "$tmp/tower.mov" --db "$tmp/joint.db" --model "$joint" --precision f32 --rate 0 --streams 2
@@ -152,6 +141,17 @@ refuses 'a missing index is named' 'none.db: No such file' \
     "$search" query car --db "$tmp/none.db"
 refuses 'a file that is no index is refused' 'text.mov' \
     "$search" query car --db "$tmp/text.mov"
+refuses 'nor indexed into' 'text.mov' "$search" index "$tmp/sea.mov" --db "$tmp/text.mov" \
+    --model "$joint"
+gst-launch-1.0 -q audiotestsrc num-buffers=9 ! wavenc ! filesink location="$tmp/sound.wav"
+refuses 'a file without pictures is said to have none' 'sound.wav: skipped: no video in it' \
+    "$search" index "$tmp/sound.wav" --db "$tmp/sound.db" --model "$joint"
+named="$tmp/$(printf 'a\nb \033[2J 100%% \303\251.mov')"
+cp "$tmp/sea.mov" "$named"
+check 'a film may have any name' "$search" index "$named" --db "$tmp/named.db" --model "$joint"
+check 'and is one line' says '0:0.*/a?b ?\[2J 100% é.mov$' \
+    "$search" query car --db "$tmp/named.db" --top 1
+check 'and goes by its name' says 'embeddings removed' "$search" remove "$named" --db "$tmp/named.db"
 check 'a wrong option is a usage error' fails_with 2 "$search" query car --db x --top 0
 
 # Killed three times on its way, each time when the file has some more rows; the vectors are those

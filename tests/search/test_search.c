@@ -5,6 +5,7 @@
  */
 #include "dot.h"
 #include "moments.h"
+#include "printable.h"
 #include "timecode.h"
 
 #include <glib/gstdio.h>
@@ -185,6 +186,55 @@ static void vectors_do_without_a_file(void)
     store_close(store);
     g_rmdir(cache);
     remove_folder(folder);
+}
+
+/* Here because the memory that readers and writers share cannot be made: SQLite follows no link to
+ * it. (Root could write in any folder.) */
+static void index_that_cannot_be_written_is_read(void)
+{
+    gchar *folder = make_folder();
+    g_autofree gchar *path = g_build_filename(folder, "a % index?.db", NULL);
+    g_autofree gchar *shared = g_strconcat(path, "-shm", NULL);
+    g_autoptr(GError) error = NULL;
+    guint seeds[] = {0, 1, 2};
+    Store *store = make_store(path);
+
+    for (guint i = 0; i < 3; i++)
+        add_row(store, 1, i, i);
+    store_close(store);
+    g_assert_cmpint(symlink("nowhere", shared), ==, 0);
+    store = store_open(path, STORE_READ, &error);
+    g_assert_no_error(error);
+    expect_scores(store, seeds, 3);
+    store_close(store);
+    g_assert_null(store_open(path, STORE_WRITE, &error));
+    g_assert_error(error, STORE_ERROR, STORE_ERROR_SQLITE);
+    remove_folder(folder);
+}
+
+static void newer_index_is_named(void)
+{
+    gchar *folder = make_folder();
+    g_autofree gchar *path = g_build_filename(folder, "i.db", NULL);
+    g_autoptr(GError) error = NULL;
+    Store *store = make_store(path);
+
+    run(store, "PRAGMA user_version = 99");
+    store_close(store);
+    for (StoreMode mode = STORE_READ; mode <= STORE_WRITE; mode++) {
+        g_assert_null(store_open(path, mode, &error));
+        g_assert_error(error, STORE_ERROR, STORE_ERROR_FOREIGN);
+        g_assert_nonnull(strstr(error->message, "newer"));
+        g_clear_error(&error);
+    }
+    remove_folder(folder);
+}
+
+static void names_are_one_line(void)
+{
+    g_autofree char *name = printable("a\nb \033[2J 100%s \xc2\x9b\x7f \xc3\xa9 \xff");
+
+    g_assert_cmpstr(name, ==, "a?b ?[2J 100%s ?? \xc3\xa9 \xef\xbf\xbd");
 }
 
 static void hostile_rows_score_nothing(void)
@@ -370,6 +420,10 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/search/vectors-follow-the-database", vectors_follow_the_database);
     g_test_add_func("/search/vectors-do-without-a-file", vectors_do_without_a_file);
+    g_test_add_func("/search/index-that-cannot-be-written-is-read",
+                    index_that_cannot_be_written_is_read);
+    g_test_add_func("/search/newer-index-is-named", newer_index_is_named);
+    g_test_add_func("/search/names-are-one-line", names_are_one_line);
     g_test_add_func("/search/hostile-rows-score-nothing", hostile_rows_score_nothing);
     g_test_add_func("/search/products-agree-with-a-plain-sum", products_agree_with_a_plain_sum);
     g_test_add_func("/search/neighbours-are-one-moment", neighbours_are_one_moment);
