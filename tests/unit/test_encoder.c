@@ -5,6 +5,7 @@
 #include "encoder.h"
 
 #include <malloc.h>
+#include <math.h>
 #include <string.h>
 
 #ifdef G4_HAVE_BLAS
@@ -335,6 +336,61 @@ static void test_digest_is_of_the_checkpoint(void)
     g_assert_cmpstr(g4_model_get_name(a), ==, "square");
 }
 
+/* The case with every weight a NaN. */
+static void write_not_numbers(const TestFolder *folder, const char *name)
+{
+    static const char *const files[] = {"config.json", "processor_config.json",
+                                        "model.safetensors"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *from =
+            g_build_filename(g_getenv("G4_TEST_DATA"), "cases", name, files[i], NULL);
+        g_autofree char *data = NULL;
+        gsize size;
+        guint64 length;
+        if (!g_file_get_contents(from, &data, &size, NULL))
+            continue;
+        if (g_str_has_suffix(files[i], ".safetensors")) {
+            memcpy(&length, data, sizeof length);
+            const gsize start = sizeof length + GUINT64_FROM_LE(length);
+            for (gsize at = start; at + sizeof(float) <= size; at += sizeof(float))
+                memcpy(data + at, &(const float){NAN}, sizeof(float));
+        }
+        g_free(folder_write(folder, files[i], data, (gssize)size));
+    }
+}
+
+/* Activations lie in memory that models share: one that is broken spoils no other's. */
+static void test_a_broken_model_spoils_no_other(void)
+{
+    g_autoptr(TestFolder) folder = folder_new();
+    g_autofree char *path = g_build_filename(g_getenv("G4_TEST_DATA"), "cases", "aspect", NULL);
+    g_autofree guint8 *pixels = picture(160, 90);
+    const G4EncoderOptions options = {.max_soft_tokens = 8, .threads = 2};
+
+    write_not_numbers(folder, "aspect");
+    for (G4Precision p = G4_PRECISION_F32; p <= G4_PRECISION_INT8; p++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(G4Model) good = g4_model_open(path, &(G4ModelOptions){.precision = p}, &error);
+        g_assert_no_error(error);
+        g_autoptr(G4Model) bad = g4_model_open(folder, &(G4ModelOptions){.precision = p}, &error);
+        g_assert_no_error(error);
+        g_autoptr(G4Encoder) one = g4_encoder_new(good, &options, NULL);
+        g_autoptr(G4Encoder) other = g4_encoder_new(bad, &options, NULL);
+        g_assert_true(g4_encoder_prepare(one, 160, 90, NULL));
+        g_autofree float *before = encode(one, pixels, 160, 90);
+        g_assert_true(g4_encoder_prepare(other, 160, 90, NULL));
+        for (guint i = 0; i < 2; i++) { /* both blocks */
+            g_autofree float *spoilt = encode(other, pixels, 160, 90);
+            if (p == G4_PRECISION_F32)
+                g_assert_true(isnan(spoilt[0]));
+        }
+        g_autofree float *after = encode(one, pixels, 160, 90);
+        g_test_message("%s", g4_precision_name(p));
+        g_assert_cmpmem(before, tokens_size(one), after, tokens_size(one));
+    }
+}
+
 /* Messages, buses and JSON carry a model's name: it is UTF-8 whatever the path is. */
 static void test_name_is_utf8(void)
 {
@@ -406,6 +462,7 @@ int main(int argc, char **argv)
                     test_blas_threads_are_the_hosts_again);
 #endif
     g_test_add_func("/encoder/digest-is-of-the-checkpoint", test_digest_is_of_the_checkpoint);
+    g_test_add_func("/encoder/a-broken-model-spoils-no-other", test_a_broken_model_spoils_no_other);
     g_test_add_func("/encoder/name-is-utf8", test_name_is_utf8);
     g_test_add_func("/encoder/a-level-that-is-not-there-is-refused",
                     test_a_level_that_is_not_there_is_refused);
