@@ -304,6 +304,31 @@ static void test_rate_takes_first_of_each_period(void)
     fixture_teardown(h);
 }
 
+/* Played backwards the periods are those of the stream, and the running time goes up. */
+static void test_rate_takes_first_of_each_period_backwards(void)
+{
+    GstHarness *h = fixture_harness_case("square");
+    g_autoptr(GString) picked = g_string_new(NULL);
+    GstSegment segment;
+
+    fixture_set_caps(h);
+    gst_util_set_object_arg(G_OBJECT(h->element), "max-rate", "10/1");
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    segment.rate = -1.0;
+    segment.stop = 400 * GST_MSECOND;
+    g_assert_true(gst_harness_push_event(h, gst_event_new_segment(&segment)));
+    for (guint i = 10; i-- > 0;) { /* 360 320 | 280 240 200 | 160 120 | 80 40 0 */
+        g_autoptr(GstBuffer) out = fixture_pass(h, fixture_frame(i));
+        GstGemma4Embedding *e = fixture_embedding(out);
+        g_string_append_c(picked, e ? 'x' : '-');
+        if (e)
+            g_assert_cmpuint(gst_gemma4_embedding_get_running_time(e), ==,
+                             (400 - i * 40) * GST_MSECOND);
+    }
+    g_assert_cmpstr(picked->str, ==, "x-x--x-x--");
+    fixture_teardown(h);
+}
+
 static void test_interval_applies_before_rate(void)
 {
     GstHarness *h = fixture_harness_case("square");
@@ -762,6 +787,8 @@ int main(int argc, char **argv)
     g_test_add_func("/embed/second-producer-appends", test_second_producer_appends);
     g_test_add_func("/embed/interval-takes-every-nth", test_interval_takes_every_nth);
     g_test_add_func("/embed/rate-takes-first-of-each-period", test_rate_takes_first_of_each_period);
+    g_test_add_func("/embed/rate-takes-first-of-each-period-backwards",
+                    test_rate_takes_first_of_each_period_backwards);
     g_test_add_func("/embed/interval-applies-before-rate", test_interval_applies_before_rate);
     g_test_add_func("/embed/rate-takes-frames-without-pts", test_rate_takes_frames_without_pts);
     g_test_add_func("/embed/flush-starts-anew", test_flush_starts_anew);
