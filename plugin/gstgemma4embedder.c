@@ -219,9 +219,14 @@ static gboolean compute_window(GstGemma4Embedder *e, gboolean normalize, gdouble
         if (threshold >= 0)
             keep(e, &e->reuse, FALSE, same);
     }
+    GstClockTime begin = gst_util_get_timestamp();
     GError *why = NULL;
-    if (gst_gemma4_joint_add(e->joint, tokens, e->rows, normalize, &vectors->values, &why) ||
-        is_cancelled(vectors, &why))
+    if (gst_gemma4_joint_add(e->joint, tokens, e->rows, normalize, &vectors->values, &why)) {
+        if (vectors->encoded > 0)
+            vectors->encoded += gst_util_get_timestamp() - begin;
+        return TRUE;
+    }
+    if (is_cancelled(vectors, &why))
         return TRUE;
     g_propagate_error(error, why);
     return FALSE;
