@@ -23,8 +23,8 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 uridecodebin uri=file:///film.mp4 ! gemma4embed model=DIR ! embeddinggate !
- * videoconvert ! jpegenc ! multifilesink location=shot%05d.jpg
+ * gst-launch-1.0 uridecodebin uri=file:///film.mp4 ! gemma4embed model=DIR ! embeddinggate ! \
+ *   videoconvert ! jpegenc ! multifilesink location=shot%05d.jpg
  * ]|
  *
  * Since: 0.1

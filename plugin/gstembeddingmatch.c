@@ -26,9 +26,9 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 v4l2src ! videoconvert ! gemma4embed model=DIR async=true ! embeddingmatch name=m
- * model=DIR labels="a person; an empty room" ! textoverlay name=t ! videoconvert ! autovideosink
- * m.text ! queue ! t.text_sink
+ * gst-launch-1.0 v4l2src ! videoconvert ! gemma4embed model=DIR async=true ! \
+ *   embeddingmatch name=m model=DIR labels="a person; an empty room" ! textoverlay name=t ! \
+ *   videoconvert ! autovideosink m.text ! queue ! t.text_sink
  * ]|
  *
  * Since: 0.1

@@ -24,8 +24,8 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 filesrc location=film.mp4 ! decodebin ! gemma4embed model=DIR ! embeddingsink
- * location=film.npy
+ * gst-launch-1.0 filesrc location=film.mp4 ! decodebin ! gemma4embed model=DIR ! \
+ *   embeddingsink location=film.npy
  * ]|
  *
  * Since: 0.1

@@ -17,8 +17,8 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=2 ! gemma4embed model=DIR ! embeddingtensor !
- * application/x-json ! filesink location=/dev/stdout
+ * gst-launch-1.0 videotestsrc num-buffers=2 ! gemma4embed model=DIR ! embeddingtensor ! \
+ *   application/x-json ! filesink location=/dev/stdout
  * ]|
  *
  * Since: 0.1

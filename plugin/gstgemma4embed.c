@@ -34,9 +34,11 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 uridecodebin uri=file:///film.mp4 ! gemma4embed model=gemma-4-E2B-it !
- * embeddingsink location=film.npy
+ * gst-launch-1.0 uridecodebin uri=file:///film.mp4 ! gemma4embed model=gemma-4-E2B-it ! \
+ *   embeddingsink location=film.npy
  * ]|
+ *
+ * Since: 0.1
  */
 #include "gstgemma4embedprivate.h"
 

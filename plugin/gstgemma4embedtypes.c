@@ -28,7 +28,8 @@ GType gst_gemma4_meta_types_get_type(void)
     static const GFlagsValue values[] = {
         {GST_GEMMA4_META_OWN, "GstGemma4EmbeddingMeta", "own"},
         {GST_GEMMA4_META_TENSOR, "GstTensorMeta (from GStreamer 1.26)", "tensor"},
-        {GST_GEMMA4_META_ANALYTICS, "Tensors inside GstAnalyticsRelationMeta", "analytics"},
+        {GST_GEMMA4_META_ANALYTICS, "Tensors inside GstAnalyticsRelationMeta (in no build yet)",
+         "analytics"},
         {0, NULL, NULL},
     };
 
