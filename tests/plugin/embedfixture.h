@@ -27,11 +27,9 @@ static inline char *fixture_case(const char *name)
                 : g_test_build_filename(G_TEST_DIST, "..", "data", "cases", name, NULL);
 }
 
-/* Contents of a tensor of a case's golden; its dimensions in shape[3] (unused ones 1). */
-static inline void *fixture_golden(const char *name, const char *tensor, guint shape[3])
+/* Contents of a tensor in a file; its last three dimensions in shape[3] (unused ones 1). */
+static inline void *fixture_tensor(const char *path, const char *tensor, guint shape[3])
 {
-    g_autofree char *folder = fixture_case(name);
-    g_autofree char *path = g_build_filename(folder, "golden.safetensors", NULL);
     g_autofree char *bytes = NULL;
     guint64 header_size;
     gsize size;
@@ -44,13 +42,23 @@ static inline void *fixture_golden(const char *name, const char *tensor, guint s
     json_t *dims = json_object_get(entry, "shape");
     json_t *offsets = json_object_get(entry, "data_offsets");
     g_assert_nonnull(offsets);
+    gsize n_dims = json_array_size(dims), first = n_dims > 3 ? n_dims - 3 : 0;
     for (guint i = 0; i < 3; i++)
-        shape[i] = i < json_array_size(dims) ? json_integer_value(json_array_get(dims, i)) : 1;
+        shape[i] = first + i < n_dims ? json_integer_value(json_array_get(dims, first + i)) : 1;
     gsize begin = json_integer_value(json_array_get(offsets, 0));
     gsize end = json_integer_value(json_array_get(offsets, 1));
     void *values = g_memdup2(bytes + 8 + header_size + begin, end - begin);
     json_decref(header);
     return values;
+}
+
+/* The same of a case's golden. */
+static inline void *fixture_golden(const char *name, const char *tensor, guint shape[3])
+{
+    g_autofree char *folder = fixture_case(name);
+    g_autofree char *path = g_build_filename(folder, "golden.safetensors", NULL);
+
+    return fixture_tensor(path, tensor, shape);
 }
 
 /* A copy of a case in a folder of its own, to be changed and removed. */

@@ -21,28 +21,8 @@ static char *joint_case(const char *file)
 static void *joint_golden(const char *tensor, guint shape[3])
 {
     g_autofree char *path = joint_case("goldens.safetensors");
-    g_autofree char *bytes = NULL;
-    guint64 header_size;
-    gsize size;
 
-    g_assert_true(g_file_get_contents(path, &bytes, &size, NULL));
-    memcpy(&header_size, bytes, 8);
-    header_size = GUINT64_FROM_LE(header_size);
-    json_t *header = json_loadb(bytes + 8, header_size, 0, NULL);
-    json_t *entry = json_object_get(header, tensor);
-    json_t *dims = json_object_get(entry, "shape");
-    json_t *offsets = json_object_get(entry, "data_offsets");
-    g_assert_nonnull(offsets);
-    gsize first = json_array_size(dims) > 3 ? json_array_size(dims) - 3 : 0;
-    for (guint i = 0; i < 3; i++)
-        shape[i] = first + i < json_array_size(dims)
-                       ? json_integer_value(json_array_get(dims, first + i))
-                       : 1;
-    gsize begin = json_integer_value(json_array_get(offsets, 0));
-    gsize end = json_integer_value(json_array_get(offsets, 1));
-    void *values = g_memdup2(bytes + 8 + header_size + begin, end - begin);
-    json_decref(header);
-    return values;
+    return fixture_tensor(path, tensor, shape);
 }
 
 static GstElement *joint_element(guint budget)
