@@ -8,7 +8,19 @@
 
 #include <gst/gst.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* A film that is gone is known by the real name of its folder, unless that is gone, too. */
+static char *name_it_had(const char *path)
+{
+    g_autofree char *base = g_path_get_basename(path), *folder = g_path_get_dirname(path);
+    char *real = realpath(folder, NULL);
+    char *name = real ? g_build_filename(real, base, NULL) : g_canonicalize_filename(path, NULL);
+
+    free(real);
+    return name;
+}
 
 int remove_command(Options *options, int argc, char **argv)
 {
@@ -25,9 +37,8 @@ int remove_command(Options *options, int argc, char **argv)
         g_autofree char *name = NULL, *uri = NULL;
         g_autoptr(StoreStream) stream = NULL;
 
-        /* A film that is gone is known by the name that it had. */
         if (!store_resolve(argv[i], &name, &uri, NULL))
-            name = g_canonicalize_filename(argv[i], NULL);
+            name = name_it_had(argv[i]);
         stream = store_find_stream(store, name, &error);
         if (!stream && !error)
             stream = store_find_stream(store, argv[i], &error);

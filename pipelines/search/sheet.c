@@ -175,7 +175,7 @@ gboolean sheet_draw(const GArray *answers, const char *title, const char *path, 
         const Answer *answer = &g_array_index(answers, Answer, i);
         double x = MARGIN + (i % columns) * (CELL_W + GUTTER);
         double y = HEAD + (i / columns) * (CELL_H + CAPTION + GUTTER);
-        draw_frame(cr, frames[i], "the film cannot be read any more", x, y);
+        draw_frame(cr, frames[i], SHEET_NO_FRAME, x, y);
         draw_caption(cr, answer, i + 1, best, x, y);
         if (frames[i])
             cairo_surface_destroy(frames[i]);

@@ -250,6 +250,11 @@ static void draw_frames(cairo_t *cr, const Scale *scale, Lane *lane, double y)
             cairo_surface_destroy(frame);
         }
         cairo_new_path(cr);
+        if (!frame) {
+            paint_set(cr, &paint_dim);
+            paint_text(cr, SHEET_NO_FRAME, 10, FALSE, at[i] + THUMB_W / 2.0,
+                       y + THUMB_H / 2.0 + 4, THUMB_W - 8, PAINT_MIDDLE);
+        }
         paint_set(cr, &paint_ink);
         paint_text(cr, code, 12, TRUE, at[i], y + THUMB_H + 16, THUMB_W / 2.0, PAINT_LEFT);
         paint_set(cr, &paint_mark);

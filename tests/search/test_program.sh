@@ -126,6 +126,13 @@ check 'what cannot be decoded is skipped with a line, and the rest is done' \
 check 'the others are there' says '4 streams, 64 embeddings' "$search" info --db "$tmp/joint.db"
 check 'a film is removed' says '16 embeddings removed' \
     "$search" remove "$tmp/copy.mov" --db "$tmp/joint.db"
+mkdir "$tmp/folder"
+cp "$tmp/sea.mov" "$tmp/folder/gone.mov"
+ln -s folder "$tmp/link"
+"$search" index "$tmp/link/gone.mov" --db "$tmp/gone.db" --model "$pooled" >/dev/null 2>&1
+rm "$tmp/folder/gone.mov"
+check 'one that is gone, too, by the way that it was given' says '8 embeddings removed' \
+    "$search" remove "$tmp/link/gone.mov" --db "$tmp/gone.db"
 refuses 'but once' 'not in' "$search" remove "$tmp/copy.mov" --db "$tmp/joint.db"
 check 'the answers are as before' "$python" "$here/compare_answers.py" \
     "$here/reference.json" "$search" --db "$tmp/joint.db" --precision f32

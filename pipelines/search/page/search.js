@@ -2,6 +2,7 @@
 // What is shown comes as JSON and goes in as text, never as markup.
 'use strict';
 const $ = id => document.getElementById(id);
+const STRIPS = 3;
 let asked = 0;
 let strips = [];
 let index = null;
@@ -51,6 +52,8 @@ function frameCard(film, ns, name, seconds) {
   image.loading = 'lazy';
   image.alt = '';
   image.src = `/frame/${film}/${ns}`;
+  image.addEventListener('error', () =>
+    image.replaceWith(element('div', 'none', 'The film cannot be read any more')));
   card.type = 'button';
   card.append(image);
   card.addEventListener('click', () => play(film, seconds, name));
@@ -81,6 +84,7 @@ function answerCard(answer, best) {
 }
 
 function draw(strip) {
+  if (!strip.canvas.isConnected) return;
   const canvas = strip.canvas, ratio = window.devicePixelRatio || 1;
   const w = canvas.width = Math.max(1, canvas.clientWidth * ratio);
   const h = canvas.height = Math.max(1, canvas.clientHeight * ratio);
@@ -139,12 +143,24 @@ function stripRow(data, low, high, answers) {
   return row;
 }
 
+// The answers are what was asked for: of many films only some stand above them.
+function moreStrips(rows) {
+  const more = element('button', 'more', `${rows.length} more films`);
+  more.type = 'button';
+  more.addEventListener('click', () => {
+    more.replaceWith(...rows);
+    strips.forEach(draw);
+  });
+  return more;
+}
+
 function show(result) {
   const best = result.answers.length ? Math.max(result.answers[0].score, 1e-9) : 1;
   strips = [];
   $('answers').replaceChildren(...result.answers.map(a => answerCard(a, best)));
-  $('strips').replaceChildren(
-    ...result.strips.map(s => stripRow(s, result.low, result.high, result.answers)));
+  const rows = result.strips.map(s => stripRow(s, result.low, result.high, result.answers));
+  $('strips').replaceChildren(...rows.slice(0, STRIPS));
+  if (rows.length > STRIPS) $('strips').append(moreStrips(rows.slice(STRIPS)));
   strips.forEach(draw);
   say(`${result.answers.length} moments among ${result.frames.toLocaleString()} frames, ` +
       `${result.milliseconds.toFixed(0)} ms`);
