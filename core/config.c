@@ -138,8 +138,7 @@ static gboolean read_vision(const G4JsonObject *vision, G4Config *config, GError
                             config->head_dim);
     if (config->heads % config->kv_heads != 0)
         return g4_json_fail(vision, "num_key_value_heads", G4_ERROR_MALFORMED, error,
-                            "a divisor of num_attention_heads %u (when absent it is %u)",
-                            config->heads, config->kv_heads);
+                            "a divisor of num_attention_heads %u (12 when absent)", config->heads);
 
     double eps = 1e-6;
     gboolean bias = FALSE;

@@ -17,6 +17,8 @@
  *   g4_text_encoder_embed(text, g4_text_model_get_prompt(words, "query"), &part, 1, TRUE, vector,
  *                         &error);
  *
+ * A whole program is core/example.c in the sources.
+ *
  * A model is immutable, reference counted and shared by any number of encoders and threads.
  * An encoder is mutable and belongs to one stream: its functions may be called from any thread,
  * but by one at a time.
@@ -106,20 +108,21 @@ typedef struct G4EncoderOptions {
                               processor file's `size` where it has no max_soft_tokens, else 768 */
     guint max_soft_tokens; /* aspect: budget, any number from 1; 0: the video block's, without
                               one the image block's */
-    guint threads;         /* 0: g4_default_threads() */
+    guint threads;         /* at most 1024; 0: g4_default_threads() */
     gboolean background;   /* on worker threads of nice 10 that never spin; the calling thread is
                               the caller's to treat so, see g4_background_thread() */
 } G4EncoderOptions;
 
 /* Fails with G4_ERROR_SETTINGS on options that the checkpoint cannot meet (an image_size that is
- * no multiple of patch x pool, more patches to a side than the position table has). `options` may
- * be NULL. Holds a reference on `model`. */
+ * no multiple of patch x pool, more patches to a side than the position table has) and on more
+ * threads than there can be. `options` may be NULL. Holds a reference on `model`. Thread safe. */
 G4_API G4Encoder *g4_encoder_new(G4Model *model, const G4EncoderOptions *options, GError **error);
 G4_API void g4_encoder_free(G4Encoder *encoder); /* NULL allowed */
 
-/* Makes ready for pictures of width x height: target size, resize weights, rotary table, scratch.
- * Allocates, and may fail (G4_ERROR_FRAME, G4_ERROR_SETTINGS); after a failure the encoder must be
- * prepared again. Cheap when nothing changed. */
+/* Makes ready for pictures of width x height, each 1 .. 2^20: target size, resize weights, rotary
+ * table, scratch. Allocates, and may fail: with G4_ERROR_FRAME where the picture has no target size
+ * or one of more patches than the position table, with G4_ERROR_SETTINGS where memory cannot be
+ * had. After a failure the encoder must be prepared again. Cheap when nothing changed. */
 G4_API gboolean g4_encoder_prepare(G4Encoder *encoder, guint width, guint height, GError **error);
 
 typedef enum {
@@ -135,12 +138,13 @@ typedef struct G4Frame {
     G4PixelFormat format;
 } G4Frame;
 
-/* Resizes `frame` (of the prepared size) into the encoder's own pixels. After it returns the frame
- * is not needed any more. Allocates nothing. */
+/* Resizes `frame` into the encoder's own pixels. Its size must be the prepared one: another is the
+ * caller's mistake, and ends the process. Of each row width pixels are read. After it returns the
+ * frame is not needed any more. Allocates nothing. */
 G4_API void g4_encoder_load(G4Encoder *encoder, const G4Frame *frame);
 
 /* The resized picture: RGB, target width x target height, packed rows; the encoder's, valid until
- * the next load or prepare. */
+ * the next load or prepare. After g4_encoder_prepare; black before the first load. */
 G4_API const guint8 *g4_encoder_get_pixels(const G4Encoder *encoder);
 G4_API void g4_encoder_get_target(const G4Encoder *encoder, guint *width, guint *height);
 
@@ -156,13 +160,14 @@ G4_API gboolean g4_encoder_encode(G4Encoder *encoder, float *tokens);
  */
 G4_API void g4_encoder_set_cancelled(G4Encoder *encoder, gboolean cancelled);
 
-G4_API guint g4_encoder_get_rows(const G4Encoder *encoder); /* T, soft tokens of a frame */
-G4_API guint g4_encoder_get_cols(const G4Encoder *encoder);
+G4_API guint g4_encoder_get_rows(const G4Encoder *encoder); /* T, soft tokens of a frame of the
+                                                               prepared size */
+G4_API guint g4_encoder_get_cols(const G4Encoder *encoder); /* as g4_model_get_cols */
 /* Memory of its activations: its own, and what it borrows during its turn from a stock that all
  * encoders share. */
 G4_API guint64 g4_encoder_get_bytes(const G4Encoder *encoder);
 
-/* Mean over the rows, in double, into out[cols]; with `normalize` scaled to L2 length 1
+/* Mean over the rows, at least 1, in double, into out[cols]; with `normalize` scaled to L2 length 1
  * (divided by max(length, 1e-12)). */
 G4_API void g4_tokens_mean(const float *tokens, guint rows, guint cols, gboolean normalize,
                            float *out);
@@ -209,7 +214,7 @@ G4_API const char *const *g4_text_model_get_prompt_names(const G4TextModel *mode
 typedef struct G4TextEncoder G4TextEncoder; /* mutable, one caller at a time, as G4Encoder */
 
 typedef struct G4TextEncoderOptions {
-    guint threads;       /* 0: g4_default_threads() */
+    guint threads;       /* at most 1024; 0: g4_default_threads() */
     guint dimensions;    /* keep the first n components (Matryoshka); 0: all */
     gboolean background; /* as for G4Encoder */
 } G4TextEncoderOptions;
@@ -264,6 +269,7 @@ G4_API guint g4_default_threads(void);
 /* Puts the calling thread at nice 10, for good: for a thread that uses a background encoder. */
 G4_API void g4_background_thread(void);
 
+/* The library's version, "1.2.3"; static. */
 G4_API const char *g4_version(void);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(G4Model, g4_model_unref)

@@ -49,7 +49,8 @@ gboolean g4_json_read_string(const G4JsonObject *parent, const char *key, const 
                              GError **error);
 
 /* Sets `error` to "FILE: KEYS: found FOUND, expected EXPECTED" and returns FALSE; for the checks
- * that only the caller can make. `code` is a G4Error. `key` need not exist ("found nothing"). */
+ * that only the caller can make. `code` is a G4Error. `key` need not exist ("found nothing"), and
+ * may be the file's own: what of it is not printable is not shown. */
 gboolean g4_json_fail(const G4JsonObject *parent, const char *key, int code, GError **error,
                       const char *expected, ...) G_GNUC_PRINTF(5, 6);
 

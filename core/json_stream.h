@@ -76,8 +76,9 @@ gboolean g4_json_stream_next(G4JsonStream *stream, G4JsonEvent *event, GError **
 /* After the first event of a value: reads on to its end. */
 gboolean g4_json_stream_skip(G4JsonStream *stream, const G4JsonEvent *first, GError **error);
 
-/* The same, and the value's own bytes, of which there may be at most `max`; for the small parts of
- * a file, to be parsed as a tree. Free *text with g_free. */
+/* The same, and the value's own bytes, of which there may be at most `max` (more: UNSUPPORTED); for
+ * the small parts of a file, to be parsed as a tree. *text ends with a zero byte that `length` does
+ * not count; free with g_free. */
 gboolean g4_json_stream_load(G4JsonStream *stream, const G4JsonEvent *first, gsize max, char **text,
                              gsize *length, GError **error);
 

@@ -11,13 +11,12 @@
 #include "file.h"
 #include "tensor.h"
 
-/* Parses a header and appends its tensors to `tensors` (g4_tensor_array_new), with
- * `file` in each. `start` is where in
- * the file the tensors' bytes begin and `size` how many there are. Checks all that the format
- * demands: names without control characters, known dtypes, ranges that match dtype and shape and
- * that together cover the bytes exactly, none twice. `name` is the file in messages. Errors:
- * MALFORMED, UNSUPPORTED (a dtype or a rank unknown here), UNREADABLE (ranges beyond the file's
- * end: it is truncated). */
+/* Parses a header and appends its tensors to `tensors` (g4_tensor_array_new), with `file` in each.
+ * `start` is where in the file the tensors' bytes begin and `size` how many there are. Checks all
+ * that the format demands: names without control characters, known dtypes, ranges that match dtype
+ * and shape and that together cover the bytes exactly, none twice. `name` is the file in messages.
+ * Errors: MALFORMED, UNSUPPORTED (a dtype or a rank unknown here), UNREADABLE (ranges beyond the
+ * file's end: it is truncated); what was appended by then stays. */
 gboolean g4_safetensors_parse(const char *name, const char *header, gsize length, guint64 start,
                               guint64 size, guint file, GArray *tensors, GError **error);
 

@@ -391,6 +391,30 @@ static void test_a_broken_model_spoils_no_other(void)
     }
 }
 
+static void test_facts_before_and_after_prepare(void)
+{
+    G4Model *first = open_case("aspect");
+    g_autoptr(G4Model) model = g4_model_ref(first);
+    guint width = 0, height = 0;
+
+    g_assert_true(model == first);
+    g4_model_unref(first);
+    g_autoptr(G4Encoder) e =
+        g4_encoder_new(model, &(G4EncoderOptions){.max_soft_tokens = 8, .threads = 1}, NULL);
+    g_assert_cmpuint(g4_encoder_get_rows(e), ==, 0);
+    g_assert_cmpuint(g4_encoder_get_bytes(e), ==, 0);
+    g_assert_cmpuint(g4_encoder_get_cols(e), ==, g4_model_get_cols(model));
+    g_assert_true(g4_encoder_prepare(e, 160, 90, NULL));
+    g4_encoder_get_target(e, &width, &height);
+    g_assert_cmpuint(width * height / 144, ==, g4_encoder_get_rows(e)); /* patch 4, pool 3 */
+    g_assert_cmpuint(g4_encoder_get_rows(e), <=, 8);
+    /* The picture, and at least the residual stream of its patches: 9 to a token, 40 wide. */
+    g_assert_cmpuint(g4_encoder_get_bytes(e), >, width * height * 3);
+    g_assert_cmpuint(g4_encoder_get_bytes(e), >, g4_encoder_get_rows(e) * 9 * 40 * sizeof(float));
+    g_assert_cmpstr(g4_version(), ==, G4_VERSION);
+    g4_encoder_free(NULL);
+}
+
 /* Messages, buses and JSON carry a model's name: it is UTF-8 whatever the path is. */
 static void test_name_is_utf8(void)
 {
@@ -463,6 +487,8 @@ int main(int argc, char **argv)
 #endif
     g_test_add_func("/encoder/digest-is-of-the-checkpoint", test_digest_is_of_the_checkpoint);
     g_test_add_func("/encoder/a-broken-model-spoils-no-other", test_a_broken_model_spoils_no_other);
+    g_test_add_func("/encoder/facts-before-and-after-prepare",
+                    test_facts_before_and_after_prepare);
     g_test_add_func("/encoder/name-is-utf8", test_name_is_utf8);
     g_test_add_func("/encoder/a-level-that-is-not-there-is-refused",
                     test_a_level_that_is_not_there_is_refused);
