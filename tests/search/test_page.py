@@ -24,7 +24,8 @@ NAMES = ["the page says what is in the index", "a sentence finds moments with ti
          "strips of the score are drawn", "a click on a strip plays the film there",
          "a dropped picture finds its moment", "names of films are text",
          "an emptied search shows the films again", "nothing sticks out on a telephone",
-         "neither errors nor violations of the policy"]
+         "neither errors nor violations of the policy", "a film that is gone is said to be",
+         "many films leave the answers in sight"]
 number = failed = 0
 
 
@@ -161,6 +162,26 @@ def steps(page, folder):
         assert page.complaints == [], page.complaints
         assert page.run("seen.violations") == []
     check(nothing_to_complain_of)
+
+    # What follows asks for a film that there is not, of which the browser complains.
+    def film_that_is_gone():
+        page.run("document.getElementById('answers').replaceChildren("
+                 "frameCard(4711, '0', 'gone', 0))")
+        page.wait("document.querySelector('#answers .none')")
+        assert page.run("document.images.length") == 0
+        assert "cannot be read" in page.run("document.querySelector('.none').textContent")
+    check(film_that_is_gone)
+
+    def many_films():
+        page.run("show({answers: [], frames: 7, low: 0, high: 1, milliseconds: 0, strips: "
+                 "[...Array(7).keys()].map(film => ({film, name: `film ${film}`, length: 1, "
+                 "best: 1, points: [0, 1]}))})")
+        assert page.run("document.querySelectorAll('.strip').length") == 3
+        page.click("document.querySelector('.more')")
+        assert page.run("document.querySelectorAll('.strip').length") == 7
+        assert page.run("document.querySelectorAll('.more').length") == 0
+        assert min(page.run("strips.map(s => s.canvas.width)")) > 100
+    check(many_films)
 
 
 def main():
