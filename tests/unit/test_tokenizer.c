@@ -88,6 +88,11 @@ static void test_accepted(void)
 #define PART(key, text) "{\"" key "\":" text "," MODEL "}"
 #define MODEL_WITH(text) "{\"model\":{\"type\":\"BPE\"," text "," VOCAB "," MERGES "}}"
 
+/* An added token that is looked for in the normalized text. */
+#define LETTER(id, text)                                                                           \
+    "{\"id\":" id ",\"content\":\"" text "\"," NO_FLAGS ",\"normalized\":true,\"special\":false}"
+#define IDS_13 "0,1,2,3,4,5,6,7,8,9,10,11,12"
+
 static void test_refused(void)
 {
     static const struct {
@@ -187,6 +192,39 @@ static void test_refused(void)
         {"{\"added_tokens\":[{\"id\":6,\"content\":\"ab\"," NO_FLAGS
          ",\"normalized\":false,\"special\":true}]," MODEL "}",
          G4_ERROR_MALFORMED, "\"ab\": found id 6, expected 3 by the vocabulary"},
+        {"{\"added_tokens\":[3]," MODEL "}", G4_ERROR_MALFORMED,
+         "found 3, expected an added token"},
+        {"{\"added_tokens\":[{\"id\":-1}]," MODEL "}", G4_ERROR_MALFORMED,
+         "found -1, expected an id from 0"},
+        {"{\"added_tokens\":[{\"lstrip\":null}]," MODEL "}", G4_ERROR_MALFORMED,
+         "found null, expected true or false for lstrip"},
+        {"{\"added_tokens\":[{\"content\":{}}]," MODEL "}", G4_ERROR_MALFORMED,
+         "found an object, expected the text of an added token"},
+        {"{\"added_tokens\":[" LETTER("5", "<x>") "," LETTER(
+             "6", "<y>") "],\"normalizer\":" REPLACE("y", "x") "," MODEL "}",
+         G4_ERROR_MALFORMED, "two normalize to \"<x>\", expected one"},
+        {"{\"added_tokens\":[" LETTER("5", "x") "],\"normalizer\":" REPLACE("x", "") "," MODEL "}",
+         G4_ERROR_UNSUPPORTED, "\"x\": normalizes to nothing"},
+        {"{\"added_tokens\":[" LETTER("3", "ab") "," LETTER("3", "ab") "]," MODEL "}",
+         G4_ERROR_MALFORMED, "\"ab\": is there twice"},
+        {PART("normalizer",
+              "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":null}"),
+         G4_ERROR_MALFORMED, "normalizer.content: found null, expected a string"},
+        {PART("normalizer", "{\"type\":\"Sequence\"}"), G4_ERROR_MALFORMED,
+         "normalizer.normalizers: found nothing, expected an array"},
+        {PART("normalizer", "{\"type\":\"Sequence\",\"normalizers\":[0]}"), G4_ERROR_MALFORMED,
+         "expected an array of objects"},
+        {PART("normalizer", "{\"type\":\"Sequence\",\"normalizers\":[{},{},{},{},{},{},{},{},{}]}"),
+         G4_ERROR_UNSUPPORTED, "normalizer.normalizers: found an array of 9, expected at most 8"},
+        {"{" TEMPLATE("3", "{}") "," MODEL "}", G4_ERROR_MALFORMED,
+         "post_processor.single: found 3, expected an array"},
+        {"{" TEMPLATE("[3]", "{}") "," MODEL "}", G4_ERROR_MALFORMED,
+         "expected an array of objects"},
+        {"{" TEMPLATE("[{}]", "{}") "," MODEL "}", G4_ERROR_MALFORMED,
+         "post_processor.single[0].Sequence: found nothing, expected a SpecialToken or a Sequence"},
+        {"{" TEMPLATE("[" S "," A "]", "{\"s\":{\"ids\":[" IDS_13 "," IDS_13 "," IDS_13 "," IDS_13
+                                       "," IDS_13 "]}}") "," MODEL "}",
+         G4_ERROR_UNSUPPORTED, "at most 64 ids on one side"},
     };
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
