@@ -360,6 +360,11 @@ void g4_checkpoint_free(G4Checkpoint *checkpoint)
     g_free(checkpoint);
 }
 
+const char *g4_checkpoint_get_name(const G4Checkpoint *checkpoint)
+{
+    return checkpoint->name;
+}
+
 const char *g4_checkpoint_get_folder(const G4Checkpoint *checkpoint)
 {
     return checkpoint->folder;

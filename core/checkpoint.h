@@ -38,6 +38,7 @@ typedef struct G4Checkpoint G4Checkpoint;
 G4Checkpoint *g4_checkpoint_open(const char *path, GError **error);
 void g4_checkpoint_free(G4Checkpoint *checkpoint); /* NULL allowed */
 
+const char *g4_checkpoint_get_name(const G4Checkpoint *checkpoint); /* the path, for messages */
 const char *g4_checkpoint_get_folder(const G4Checkpoint *checkpoint); /* where config.json lies */
 guint g4_checkpoint_get_n_tensors(const G4Checkpoint *checkpoint);
 /* NULL without one of that name. Lives as long as the checkpoint. */

@@ -28,8 +28,8 @@ static gboolean read_bound(Loader *l, const char *prefix, const char *name, floa
     if (!t || !g4_checkpoint_read_f32(l->loader.checkpoint, t, 0, 1, bound, error))
         return FALSE;
     if (isnan(*bound)) {
-        g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED, "%s: not a number, expected a bound",
-                    full);
+        g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED, "%s: %s: found a NaN, expected a bound",
+                    g4_checkpoint_get_name(l->loader.checkpoint), full);
         return FALSE;
     }
     return TRUE;
@@ -48,9 +48,12 @@ static gboolean read_bounds(Loader *l, const char *prefix, const char *module, G
         !read_bound(l, p, "output_max", INFINITY, &w->out_max, error))
         return FALSE;
     if (w->in_min > w->in_max || w->out_min > w->out_max) {
-        g_set_error(error, G4_ERROR, G4_ERROR_MALFORMED,
-                    "%sinput_min .. output_max: [%g, %g] and [%g, %g], expected minimum <= maximum",
-                    p, w->in_min, w->in_max, w->out_min, w->out_max);
+        g_set_error(
+            error, G4_ERROR, G4_ERROR_MALFORMED,
+            "%s: %sinput_min .. output_max: found [%g, %g] and [%g, %g], expected minimum <= "
+            "maximum",
+            g4_checkpoint_get_name(l->loader.checkpoint), p, w->in_min, w->in_max, w->out_min,
+            w->out_max);
         return FALSE;
     }
     return TRUE;

@@ -12,6 +12,7 @@
 #include <cblas.h>
 #endif
 
+#include "checkpoint.h"
 #include "cpu.h"
 #include "folder.h"
 
@@ -360,6 +361,39 @@ static void write_not_numbers(const TestFolder *folder, const char *name)
     }
 }
 
+/* The case "square", which has clipped linears, with one number changed. */
+static void assert_bound_refused(const char *tensor, float value, const char *words)
+{
+    g_autoptr(TestFolder) folder = folder_new();
+    g_autofree char *from = g_build_filename(g_getenv("G4_TEST_DATA"), "cases", "square", NULL);
+    g_autofree char *weights = g_build_filename(from, "model.safetensors", NULL);
+    g_autofree char *config = g_build_filename(from, "config.json", NULL);
+    g_autofree char *data = NULL, *text = NULL;
+    g_autoptr(GError) error = NULL;
+    gsize size;
+    G4Checkpoint *checkpoint = g4_checkpoint_open(from, NULL);
+    const G4Tensor *t = g4_checkpoint_find(checkpoint, tensor);
+
+    g_assert_nonnull(t);
+    g_assert_true(g_file_get_contents(config, &text, NULL, NULL));
+    g_free(folder_write(folder, "config.json", text, -1));
+    g_assert_true(g_file_get_contents(weights, &data, &size, NULL));
+    memcpy(data + t->offset, &value, sizeof value);
+    g_free(folder_write(folder, "model.safetensors", data, (gssize)size));
+    g4_checkpoint_free(checkpoint);
+    g_assert_null(g4_model_open(folder, NULL, &error));
+    assert_error_names(error, G4_ERROR, G4_ERROR_MALFORMED, words);
+    g_assert_nonnull(strstr(error->message, folder));
+}
+
+static void test_bounds_that_bound_nothing_are_refused(void)
+{
+#define Q "model.vision_tower.encoder.layers.1.self_attn.q_proj."
+    assert_bound_refused(Q "input_min", NAN, Q "input_min|found a NaN");
+    assert_bound_refused(Q "output_max", -INFINITY, Q "|expected minimum <= maximum");
+#undef Q
+}
+
 /* Activations lie in memory that models share: one that is broken spoils no other's. */
 static void test_a_broken_model_spoils_no_other(void)
 {
@@ -486,6 +520,8 @@ int main(int argc, char **argv)
                     test_blas_threads_are_the_hosts_again);
 #endif
     g_test_add_func("/encoder/digest-is-of-the-checkpoint", test_digest_is_of_the_checkpoint);
+    g_test_add_func("/encoder/bounds-that-bound-nothing-are-refused",
+                    test_bounds_that_bound_nothing_are_refused);
     g_test_add_func("/encoder/a-broken-model-spoils-no-other", test_a_broken_model_spoils_no_other);
     g_test_add_func("/encoder/facts-before-and-after-prepare",
                     test_facts_before_and_after_prepare);
