@@ -74,10 +74,11 @@ static void climb_arm(G4Kernels *k, guint cpu_flags)
 /* What bfloat16 asks for is bfloat16 where the processor multiplies it and the weights are stored
  * so. Weights with more digits would lose too many (tests/bench/RESULTS.md, exactness): they, and
  * all elsewhere, are 16-bit integers where these are vectorised, more exact and no slower; else
- * weights in bfloat16 save memory. An instruction of Arm multiplies four 16-bit integers or four
- * floats, and most processors begin as many again of the latter in a cycle: there weights that are
- * stored in bfloat16 are widened, which loses nothing. With 8 bits, what is not in 8 bits is the
- * same at every level that has no bfloat16, so that levels agree. */
+ * weights in bfloat16 save memory. On Arm, where an instruction multiplies four 16-bit integers or
+ * four floats, most processors begin two of the latter in the time of one of the former (Arm's
+ * software optimization guides): there weights that are stored in bfloat16 are widened, which loses
+ * nothing. With 8 bits, what is not in 8 bits is the same at every level that has no bfloat16, so
+ * that levels agree. */
 static void choose_products(G4Kernels *k, G4Precision precision, gboolean stored_bf16)
 {
     const gboolean multiplies_bf16 = k->gemm_bf16->pack_t != NULL && k->gemm_bf16->load != NULL;
