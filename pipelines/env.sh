@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2034
 #
 # Sourced by the recipes: where the elements and programs are. In a source tree they are those of
 # $G4_BUILD (default: build/), else the installed ones. Sets `top` and `tools`.

@@ -15,7 +15,7 @@
 set -eu
 . "$(dirname "$0")/env.sh"
 
-film= model= resize=square frames=24 out= properties= setup=yes
+film='' model='' resize=square frames=24 out='' properties='' setup=yes
 while [ $# -gt 0 ]; do
     case $1 in
     --model | --resize | --frames | --out | --property)
@@ -116,7 +116,7 @@ fi
 length=$(gst-discoverer-1.0 "$uri" 2>/dev/null |
     sed -n 's/^ *Duration: \([0-9]*\):\([0-9]*\):\([0-9]*\)\.\([0-9]\{3\}\).*/\1 \2 \3 \4/p' |
     awk 'NR == 1 { print $1 * 3600 + $2 * 60 + $3 + $4 / 1000 }')
-rate= expected=
+rate='' expected=''
 if [ "$frames" != all ]; then
     [ -z "$length" ] || expected=$frames
     # So many frames over so many milliseconds; one a second where the length is unknown.

@@ -23,14 +23,14 @@
 gboolean sheet_write(cairo_surface_t *surface, const char *path, GError **error)
 {
     g_autofree char *part = g_strconcat(path, ".part", NULL);
-    cairo_status_t status = cairo_surface_write_to_png(surface, part);
 
+    errno = 0;
+    cairo_status_t status = cairo_surface_write_to_png(surface, part);
     if (status == CAIRO_STATUS_SUCCESS && g_rename(part, path) == 0)
         return TRUE;
-    int code = errno;
+    int code = errno; /* cairo says no more than that it could not write */
     g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "%s: %s", path,
-                status != CAIRO_STATUS_SUCCESS ? cairo_status_to_string(status)
-                                               : g_strerror(code));
+                code != 0 ? g_strerror(code) : cairo_status_to_string(status));
     g_unlink(part);
     return FALSE;
 }

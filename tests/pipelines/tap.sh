@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2034
 #
 # Sourced by the shell tests: prints TAP, and gives each test a folder of its own in $tmp.
 #

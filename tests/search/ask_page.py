@@ -3,7 +3,7 @@
 """ask_page.py URL STATUS PATH [--post FILE] [--header NAME:VALUE]... [--has TEXT] [--bytes N]
 
 Asks gemma4-search's server once, the path sent as it stands, and fails when the answer's status is
-not STATUS, TEXT is not in its body, or the body has not N bytes.
+not STATUS (415,422: neither of them), TEXT is not in its body, or the body has not N bytes.
 """
 import argparse
 import http.client
@@ -12,7 +12,7 @@ import urllib.parse
 
 parser = argparse.ArgumentParser()
 parser.add_argument("url")
-parser.add_argument("status", type=int)
+parser.add_argument("status")
 parser.add_argument("path")
 parser.add_argument("--post")
 parser.add_argument("--header", action="append", default=[])
@@ -30,7 +30,7 @@ connection.request("POST" if options.post else "GET", options.path, body, header
 answer = connection.getresponse()
 text = answer.read()
 print(answer.status, answer.getheaders(), text[:300])
-if answer.status != options.status:
+if str(answer.status) not in options.status.split(","):
     sys.exit(f"status {answer.status}, not {options.status}")
 if options.has is not None and options.has.encode() not in text:
     sys.exit(f"no {options.has} in the answer")

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2034,SC2154
 #
 # Sourced behind tap.sh by the tests of gemma4-search: the program, the checkpoints and the films.
 

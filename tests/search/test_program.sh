@@ -100,6 +100,8 @@ check 'as a PNG' is_png "$tmp/sheet.png"
 check 'the timeline is drawn' "$search" timeline 'a red car' --db "$tmp/joint.db" \
     --out "$tmp/line.png"
 check 'as a PNG, too' is_png "$tmp/line.png"
+refuses 'a folder that is missing is named, and why' 'none/line.png: No such file' \
+    "$search" timeline 'a red car' --db "$tmp/joint.db" --out "$tmp/none/line.png"
 check 'what is in the index is told' says '3 streams, 48 embeddings' \
     "$search" info --db "$tmp/joint.db"
 check 'a vector is a JSON array' "$python" -c 'import json, subprocess, sys
