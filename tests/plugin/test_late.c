@@ -156,15 +156,16 @@ static void let_go(GstTestClock *clock, guint expected, guint now)
 }
 
 /* Frames of 40 ms against a clock that shows 200 ms at the start, and is moved to 400 while the
- * sink waits for the time of frame 6. */
-static void check_sink(const char *policy, const char *expected)
+ * sink waits for the time of frame 6. Which frames carry an embedding, as a word of x and -, and
+ * how many have none because they were late. */
+static void check_sink(const char *settings, const char *expected, guint late)
 {
     g_autofree char *model = fixture_case("square");
     g_autofree char *line = g_strdup_printf(
         "appsrc name=src format=time max-bytes=0 caps=\"video/x-raw,format=RGB,width=%d,height=%d,"
         "framerate=25/1\" ! gemma4embed name=embed model=\"%s\" precision=f32 threads=1 "
-        "late-policy=%s ! fakesink name=sink sync=true qos=true processing-deadline=0",
-        FIXTURE_WIDTH, FIXTURE_HEIGHT, model, policy);
+        "%s ! fakesink name=sink sync=true qos=true processing-deadline=0",
+        FIXTURE_WIDTH, FIXTURE_HEIGHT, model, settings);
     g_autoptr(GError) error = NULL;
     GstElement *pipeline = gst_parse_launch(line, &error);
     g_assert_no_error(error);
@@ -175,7 +176,7 @@ static void check_sink(const char *policy, const char *expected)
     g_autoptr(GString) got = g_string_new(NULL);
     g_autoptr(GstBus) bus = gst_element_get_bus(pipeline);
     GstClock *clock = gst_test_clock_new_with_start_time(200 * GST_MSECOND);
-    guint n = strlen(expected), late = 0;
+    guint n = strlen(expected), embedded_ones = 0;
 
     gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, note_embedding, got, NULL);
     gst_pipeline_use_clock(GST_PIPELINE(pipeline), clock);
@@ -194,9 +195,9 @@ static void check_sink(const char *policy, const char *expected)
     g_assert_cmpint(GST_MESSAGE_TYPE(end), ==, GST_MESSAGE_EOS);
     g_assert_cmpstr(got->str, ==, expected); /* every picture arrived */
     for (guint i = 0; i < n; i++)
-        late += expected[i] == '-';
+        embedded_ones += expected[i] == 'x';
     g_assert_cmpuint(fixture_stat(embed, "skipped-late"), ==, late);
-    g_assert_cmpuint(fixture_stat(embed, "embedded"), ==, n - late);
+    g_assert_cmpuint(fixture_stat(embed, "embedded"), ==, embedded_ones);
     gst_element_set_state(pipeline, GST_STATE_NULL);
     gst_object_unref(pipeline);
     gst_object_unref(clock);
@@ -204,8 +205,16 @@ static void check_sink(const char *policy, const char *expected)
 
 static void test_clocked_sink(void)
 {
-    check_sink("skip", "xx---xxx--x");
-    check_sink("ignore", "xxxxxxxxxxx");
+    check_sink("late-policy=skip", "xx---xxx--x", 5);
+    check_sink("late-policy=ignore", "xxxxxxxxxxx", 0);
+    /* the interval leaves 0 2 4 6 8 10, of which 2 4 8 are late and use it up all the same */
+    check_sink("inference-interval=2", "x-----x---x", 3);
+    check_sink("inference-interval=2 late-policy=ignore", "x-x-x-x-x-x", 0);
+    /* periods of 100 ms; a late frame leaves its own to the next */
+    check_sink("max-rate=10/1", "x----x----x", 4);
+    check_sink("max-rate=10/1 late-policy=ignore", "x--x-x--x-x", 0);
+    /* of what the interval leaves, frame 2 is of the first one's period */
+    check_sink("inference-interval=2 max-rate=10/1", "x-----x---x", 2);
 }
 
 /* ------------------------------------------------------------------------------------------
