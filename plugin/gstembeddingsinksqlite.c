@@ -11,6 +11,7 @@
 #include "gstembeddingsinkschema.h"
 #include "gstembeddingsinkwriter.h"
 #include "gstembeddingvector.h"
+#include "gstgemma4record.h"
 
 #include <sqlite3.h>
 #include <string.h>
@@ -249,18 +250,10 @@ static gboolean find_stream(SqliteWriter *self, const gchar *name, gint64 *id, G
 
 static gchar *region_of(const GstGemma4Embedding *embedding)
 {
-    gdouble region[4];
     GString *text = g_string_new(NULL);
 
-    gst_gemma4_embedding_get_region(embedding, &region[0], &region[1], &region[2], &region[3]);
-    if (gst_embedding_vector_is_whole(embedding))
-        return g_string_free(text, FALSE);
-    for (guint i = 0; i < 4; i++) {
-        gchar digits[G_ASCII_DTOSTR_BUF_SIZE];
-        g_string_append_c(text, i == 0 ? '[' : ',');
-        g_string_append(text, g_ascii_dtostr(digits, sizeof digits, region[i]));
-    }
-    g_string_append_c(text, ']');
+    if (!gst_embedding_vector_is_whole(embedding))
+        gst_gemma4_record_append_region(text, embedding);
     return g_string_free(text, FALSE);
 }
 

@@ -99,20 +99,14 @@ static void append_time(GString *line, const gchar *key, GstClockTime time)
         g_string_append_printf(line, "\"%s\":null", key);
 }
 
-static void append_region(GString *line, const GstGemma4Embedding *embedding)
+void gst_gemma4_record_append_region(GString *line, const GstGemma4Embedding *embedding)
 {
     gdouble region[4];
 
-    if (gst_embedding_vector_is_whole(embedding)) {
-        g_string_append(line, "\"region\":null");
-        return;
-    }
     gst_gemma4_embedding_get_region(embedding, &region[0], &region[1], &region[2], &region[3]);
-    g_string_append(line, "\"region\":[");
     for (guint i = 0; i < 4; i++) {
         gchar digits[G_ASCII_DTOSTR_BUF_SIZE];
-        if (i > 0)
-            g_string_append_c(line, ',');
+        g_string_append_c(line, i == 0 ? '[' : ',');
         g_string_append(line, g_ascii_dtostr(digits, sizeof digits, region[i]));
     }
     g_string_append_c(line, ']');
@@ -138,7 +132,11 @@ void gst_gemma4_record_append(GString *line, const GstGemma4Embedding *embedding
     append_string(line, "id", gst_gemma4_embedding_get_id(embedding));
     g_string_append_printf(line, ",\"shape\":[%u,%u],", gst_gemma4_embedding_get_rows(embedding),
                            gst_gemma4_embedding_get_cols(embedding));
-    append_region(line, embedding);
+    g_string_append(line, "\"region\":");
+    if (gst_embedding_vector_is_whole(embedding))
+        g_string_append(line, "null");
+    else
+        gst_gemma4_record_append_region(line, embedding);
     g_string_append_c(line, ',');
     append_string(line, "region_id", gst_gemma4_embedding_get_region_id(embedding));
     gint64 track = gst_gemma4_embedding_get_track(embedding);

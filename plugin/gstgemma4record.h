@@ -26,6 +26,9 @@ typedef enum {
 void gst_gemma4_record_append(GString *line, const GstGemma4Embedding *embedding,
                               const gchar *stream, GstGemma4RecordKind kind);
 
+/* Appends the region of `embedding`, "[x,y,w,h]". */
+void gst_gemma4_record_append_region(GString *line, const GstGemma4Embedding *embedding);
+
 /* Appends decimals that read back to the same float32, whether read as float or as double, with
  * not many more digits than needed (at most 9); "null" for what JSON has no number for. */
 void gst_gemma4_record_append_float(GString *line, gfloat value);
