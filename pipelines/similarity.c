@@ -13,11 +13,10 @@
  * many like steps in a row and has no contrast; so does a flash, which is two; noise has no spread.
  */
 #include "matrix_picture.h"
+#include "png_file.h"
 #include "records.h"
 #include "thumbnails.h"
 
-#include <errno.h>
-#include <glib/gstdio.h>
 #include <gst/gst.h>
 #include <math.h>
 #include <string.h>
@@ -159,21 +158,6 @@ static const double *times_of(const G4Records *records)
     return records->seconds;
 }
 
-/* Writes beside `path` and renames, so that no half picture is ever there. */
-static gboolean write_png(cairo_surface_t *surface, const char *path, GError **error)
-{
-    g_autofree char *part = g_strconcat(path, ".part", NULL);
-    cairo_status_t status = cairo_surface_write_to_png(surface, part);
-
-    if (status == CAIRO_STATUS_SUCCESS && g_rename(part, path) == 0)
-        return TRUE;
-    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "%s: %s", path,
-                status == CAIRO_STATUS_SUCCESS ? g_strerror(errno)
-                                               : cairo_status_to_string(status));
-    g_unlink(part);
-    return FALSE;
-}
-
 typedef struct {
     char *jsonl, *npy, *film, *out, *note;
     int side;
@@ -283,7 +267,7 @@ static gboolean draw(const Options *o, G4Records *records, GError **error)
             g_printerr("no small frames: %s\n", why->message);
     }
     surface = g4_matrix_picture_draw(&picture);
-    ok = write_png(surface, o->out, error);
+    ok = png_file_write(surface, o->out, error);
     cairo_surface_destroy(surface);
     for (guint i = 0; i < n_thumbnails; i++)
         g_clear_pointer(&thumbnails[i], cairo_surface_destroy);

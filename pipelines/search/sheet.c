@@ -4,11 +4,10 @@
  */
 #include "sheet.h"
 
+#include "../png_file.h"
 #include "paint.h"
 #include "timecode.h"
 
-#include <errno.h>
-#include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
 
@@ -19,21 +18,6 @@
 #define MARGIN 32
 #define HEAD 84
 #define MOST_CELLS 200
-
-gboolean sheet_write(cairo_surface_t *surface, const char *path, GError **error)
-{
-    g_autofree char *part = g_strconcat(path, ".part", NULL);
-
-    errno = 0;
-    cairo_status_t status = cairo_surface_write_to_png(surface, part);
-    if (status == CAIRO_STATUS_SUCCESS && g_rename(part, path) == 0)
-        return TRUE;
-    int code = errno; /* cairo says no more than that it could not write */
-    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "%s: %s", path,
-                code != 0 ? g_strerror(code) : cairo_status_to_string(status));
-    g_unlink(part);
-    return FALSE;
-}
 
 static void draw_frame(cairo_t *cr, cairo_surface_t *frame, const char *why, double x, double y)
 {
@@ -181,7 +165,7 @@ gboolean sheet_draw(const GArray *answers, const char *title, const char *path, 
             cairo_surface_destroy(frames[i]);
     }
     cairo_destroy(cr);
-    gboolean ok = sheet_write(surface, path, error);
+    gboolean ok = png_file_write(surface, path, error);
     cairo_surface_destroy(surface);
     return ok;
 }

@@ -13,7 +13,4 @@
  * frame whose film is gone leaves an empty field that says so. The file is whole or not there. */
 gboolean sheet_draw(const GArray *answers, const char *title, const char *path, GError **error);
 
-/* Writes `surface` as a PNG: under another name first, then renamed. */
-gboolean sheet_write(cairo_surface_t *surface, const char *path, GError **error);
-
 #endif /* SEARCH_SHEET_H */

@@ -4,6 +4,7 @@
  * moments. All lanes have one scale, from the average of the whole index to its best score, so that
  * what rises is what answers.
  */
+#include "../png_file.h"
 #include "paint.h"
 #include "searcher.h"
 #include "sheet.h"
@@ -318,7 +319,7 @@ static gboolean draw(Searcher *searcher, const Score *scores, const char *title,
     for (guint i = 0; i < lanes->len; i++)
         draw_lane(cr, lanes->pdata[i], mean, best, HEAD + i * (LANE + 24));
     cairo_destroy(cr);
-    gboolean ok = sheet_write(surface, path, error);
+    gboolean ok = png_file_write(surface, path, error);
     cairo_surface_destroy(surface);
     return ok;
 }

@@ -3,6 +3,7 @@
  * The inside of gemma4-search: scores, the file of vectors as the database changes, moments, time
  * codes.
  */
+#include "../png_file.h"
 #include "dot.h"
 #include "moments.h"
 #include "printable.h"
@@ -11,6 +12,7 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define COLS 20
@@ -415,6 +417,55 @@ static void time_codes_read_back(void)
     g_assert_cmpstr(code, ==, "1:02:03.9");
 }
 
+static gboolean is_png(const char *path)
+{
+    g_autofree char *bytes = NULL;
+    gsize n;
+
+    return g_file_get_contents(path, &bytes, &n, NULL) && n > 8 && memcmp(bytes, "\x89PNG", 4) == 0;
+}
+
+static gpointer read_all(gpointer path)
+{
+    return GINT_TO_POINTER(is_png(path));
+}
+
+/* A link keeps its place, a pipe gets the picture and stays a pipe, and where nothing can be
+ * written what was there stays. */
+static void pictures_replace_files_alone(void)
+{
+    gchar *folder = make_folder();
+    g_autofree char *file = g_build_filename(folder, "a.png", NULL);
+    g_autofree char *link = g_build_filename(folder, "link.png", NULL);
+    g_autofree char *pipe = g_build_filename(folder, "pipe", NULL);
+    g_autofree char *lost = g_build_filename(folder, "none", "a.png", NULL);
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, 4, 4);
+    g_autoptr(GError) error = NULL;
+    struct stat st;
+
+    g_assert_true(g_file_set_contents(file, "before", -1, NULL));
+    g_assert_cmpint(symlink("a.png", link), ==, 0);
+    g_assert_true(png_file_write(surface, link, NULL));
+    g_assert_true(is_png(file));
+    g_assert_cmpint(lstat(link, &st), ==, 0);
+    g_assert_true(S_ISLNK(st.st_mode));
+
+    g_assert_cmpint(mkfifo(pipe, 0600), ==, 0);
+    GThread *reader = g_thread_new("reader", read_all, pipe);
+    g_assert_true(png_file_write(surface, pipe, NULL));
+    g_assert_true(GPOINTER_TO_INT(g_thread_join(reader)));
+    g_assert_cmpint(lstat(pipe, &st), ==, 0);
+    g_assert_true(S_ISFIFO(st.st_mode));
+
+    g_assert_false(png_file_write(surface, lost, &error));
+    g_assert_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+    g_assert_nonnull(strstr(error->message, lost));
+    cairo_surface_destroy(surface);
+    g_unlink(pipe);
+    g_unlink(link);
+    remove_folder(folder);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -432,5 +483,6 @@ int main(int argc, char **argv)
     g_test_add_func("/search/long-still-is-one-moment", long_still_is_one_moment);
     g_test_add_func("/search/single-frames-are-the-best-of-all", single_frames_are_the_best_of_all);
     g_test_add_func("/search/time-codes-read-back", time_codes_read_back);
+    g_test_add_func("/search/pictures-replace-files-alone", pictures_replace_files_alone);
     return g_test_run();
 }
