@@ -167,7 +167,7 @@ def steps(page, folder):
     def film_that_is_gone():
         page.run("document.getElementById('answers').replaceChildren("
                  "frameCard(4711, '0', 'gone', 0))")
-        page.wait("document.querySelector('#answers .none')")
+        page.wait("document.querySelector('#answers .none') !== null")
         assert page.run("document.images.length") == 0
         assert "cannot be read" in page.run("document.querySelector('.none').textContent")
     check(film_that_is_gone)
