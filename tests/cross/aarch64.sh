@@ -98,9 +98,11 @@ tests=$("$meson" test -C "$build" --no-rebuild --list --suite unit 2>/dev/null |
     sed 's,.* / ,,' | grep -v '^checkkernel')
 run unit $tests golden-c golden-precision-c golden-neon golden-precision-neon golden-dotprod \
     golden-precision-dotprod
+# Of one program each: two at a time.
+QEMU_CPU=cortex-a53 run a53-goldens golden-precision-neon &
 run text --test-args='-p /text/int8/threads-1' golden-text-dotprod
-run levels --test-args=--expect=dotprod checkkernel checkkernel-fused
-export QEMU_CPU=cortex-a53
-run a53 --test-args=--expect=neon checkkernel
-run a53-goldens golden-precision-neon
+wait
+QEMU_CPU=cortex-a53 run a53 --test-args=--expect=neon checkkernel-fused &
+run levels --test-args=--expect=dotprod checkkernel
+wait
 exec python3 "$top/tests/count_results.py" "$build" "$top/tests/skips.txt"
