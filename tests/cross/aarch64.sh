@@ -21,53 +21,25 @@ shift
 
 "$top/pipelines/setup.sh" gcc-aarch64-linux-gnu qemu-user
 
-cache=${G4_CI_CACHE:-${XDG_CACHE_HOME:-/var/cache}/gst-gemma4}
-mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || {
-    cache=$HOME/.cache/gst-gemma4
-    mkdir -p "$cache"
-}
+. "$top/tests/cross/unpacked.sh"
 sysroot=$cache/aarch64
+architecture=arm64
 libraries='libc6-dev libglib2.0-dev libjansson-dev libopenblas-dev'
 
-# An apt of another machine, as it were: arm64, with nothing installed.
-arm64_apt()
+download()
 {
-    apt-get -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 \
-        -o APT::Install-Recommends=false -o APT::Sandbox::User=root \
-        -o Dir::State="$sysroot/apt" -o Dir::State::status="$sysroot/apt/status" \
-        -o Dir::Cache="$sysroot/apt" -o Dir::Log="$sysroot/apt" -o Debug::NoLocking=true \
-        "$@" </dev/null
+    other_apt update && other_apt -y --download-only install $libraries
 }
 
-# Packages hold /lib in Debian 12 and /usr/lib in 13, where the first links to the second.
-unpack()
-{
-    mkdir -p "$sysroot/usr/lib"
-    ln -s usr/lib "$sysroot/lib"
-    for package in "$sysroot"/apt/archives/*.deb; do
-        dpkg-deb --fsys-tarfile "$package" |
-            tar -x --keep-directory-symlink --no-same-owner -C "$sysroot"
-    done
-    rm -r "$sysroot/apt"
+if [ "$(cat "$sysroot/complete" 2>/dev/null)" != "$libraries" ]; then
+    echo "Unpacking $libraries of arm64 into $sysroot"
+    make_sysroot download lib
     # What the packages' scripts would do through update-alternatives.
     for library in libopenblas.so.0 libopenblas.so; do
         ln -s openblas-pthread/$library "$sysroot/usr/lib/aarch64-linux-gnu/$library"
     done
     ln -s ../openblas-pthread/pkgconfig/openblas.pc \
         "$sysroot/usr/lib/aarch64-linux-gnu/pkgconfig/openblas.pc"
-}
-
-if [ "$(cat "$sysroot/complete" 2>/dev/null)" != "$libraries" ]; then
-    echo "Unpacking $libraries of arm64 into $sysroot"
-    rm -rf "$sysroot"
-    mkdir -p "$sysroot/apt/lists/partial" "$sysroot/apt/archives/partial"
-    : >"$sysroot/apt/status"
-    arm64_apt update >"$cache/aarch64.log" 2>&1 &&
-        arm64_apt -y --download-only install $libraries >>"$cache/aarch64.log" 2>&1 || {
-        cat "$cache/aarch64.log" >&2
-        exit 1
-    }
-    unpack
     printf '%s' "$libraries" >"$sysroot/complete"
 fi
 

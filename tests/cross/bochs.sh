@@ -19,55 +19,27 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 }
 build=$1
 
-cache=${G4_CI_CACHE:-${XDG_CACHE_HOME:-/var/cache}/gst-gemma4}
-mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || {
-    cache=$HOME/.cache/gst-gemma4
-    mkdir -p "$cache"
-}
+. "$top/tests/cross/unpacked.sh"
 sysroot=$cache/bochs
+architecture=amd64
 packages='bochs bochs-term bochsbios vgabios busybox-static isolinux syslinux-common xorriso'
 
-# An apt of another machine, as it were: Debian 13, with nothing installed.
-trixie_apt()
-{
-    apt-get -q -o APT::Architecture=amd64 -o APT::Architectures=amd64 \
-        -o APT::Install-Recommends=false -o APT::Sandbox::User=root \
-        -o Dir::Etc::sourcelist="$sysroot/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-        -o Dir::State="$sysroot/apt" -o Dir::State::status="$sysroot/apt/status" \
-        -o Dir::Cache="$sysroot/apt" -o Dir::Log="$sysroot/apt" -o Debug::NoLocking=true \
-        "$@" </dev/null
-}
-
+# All of Debian 13.
 download()
 {
     mirror=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' |
         awk '$2 == "Debian" { print $1; exit }')
     echo "deb ${mirror:-http://deb.debian.org/debian} trixie main" >"$sysroot/apt/sources.list"
-    trixie_apt update && trixie_apt -y --download-only install $packages || return 1
+    other_apt update && other_apt -y --download-only install $packages || return 1
     # The kernel alone, without what it would be installed with.
-    kernel=$(trixie_apt -s install linux-image-cloud-amd64 |
+    kernel=$(other_apt -s install linux-image-cloud-amd64 |
         sed -n 's/^Inst \(linux-image-[0-9][^ ]*\) .*/\1/p')
-    (cd "$sysroot/apt/archives" && trixie_apt download "$kernel")
+    (cd "$sysroot/apt/archives" && other_apt download "$kernel")
 }
 
 if [ "$(cat "$sysroot/complete" 2>/dev/null)" != "$packages" ]; then
     echo "Unpacking $packages of Debian 13 into $sysroot"
-    rm -rf "$sysroot"
-    mkdir -p "$sysroot/apt/lists/partial" "$sysroot/apt/archives/partial" "$sysroot/usr/bin" \
-        "$sysroot/usr/lib" "$sysroot/usr/lib64"
-    : >"$sysroot/apt/status"
-    download >"$cache/bochs.log" 2>&1 || {
-        cat "$cache/bochs.log" >&2
-        exit 1
-    }
-    for folder in bin lib lib64; do
-        ln -s usr/$folder "$sysroot/$folder"
-    done
-    for package in "$sysroot"/apt/archives/*.deb; do
-        dpkg-deb --fsys-tarfile "$package" |
-            tar -x --keep-directory-symlink --no-same-owner -C "$sysroot"
-    done
-    rm -r "$sysroot/apt"
+    make_sysroot download bin lib lib64
     printf '%s' "$packages" >"$sysroot/complete"
 fi
 
